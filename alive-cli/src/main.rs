@@ -1,0 +1,2 @@
+//! The `alive` program.
+fn main() {}

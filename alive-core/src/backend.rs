@@ -1,0 +1,32 @@
+//! What the protocol needs from the world, as traits: bring your own, or take the ones of this workspace.
+//!
+//! Every trait is implemented with plain `async fn`. Types of this workspace hold a backend behind its `Shared…` handle,
+//! chosen at run time. A backend is done when it passes its suite in [`testing`](crate::testing) (feature `testing`).
+
+mod chain;
+mod keys;
+mod live;
+mod storage;
+mod store;
+
+pub use chain::{
+    Block, BlockId, BlockIdError, BlockRef, BlockSource, BroadcastError, Broadcaster, Next,
+    Receipt, RefusedOp, SharedBlockSource, SharedBroadcaster, SourceError,
+};
+pub use keys::{
+    AccountAuthority, AccountKeys, Authority, Digest, KeysError, PublicKeyBytes, Role,
+    SharedAccountKeys, SharedSignatureScheme, SignatureError, SignatureScheme,
+};
+pub use live::{LiveCache, LiveCacheError, LiveSegment, LiveSegments, SharedLiveCache};
+pub use storage::{SharedStorage, Storage, StorageError};
+pub use store::{
+    Commit, Cursor, SharedStreamStore, StoreError, StoredAccount, StoredStream, StreamStore,
+};
+
+use std::{future::Future, pin::Pin};
+
+/// A future behind the private, type-erased twin of a backend trait.
+type Boxed<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// The cause of a backend's failure.
+pub type Cause = Box<dyn std::error::Error + Send + Sync>;

@@ -1,0 +1,158 @@
+//! Segments before the chain has them: [`LiveCache`].
+
+use std::{fmt::Debug, future::Future, pin::Pin, sync::Arc};
+
+use futures_util::Stream;
+
+use crate::{quality::Renditions, segment::Segment, stream_id::StreamId, time::Timestamp};
+
+use super::{Boxed, Cause};
+
+/// A segment as the live cache carries it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LiveSegment {
+    /// The segment; its length is in whole milliseconds.
+    pub segment: Segment,
+    /// The transcoded renditions of the same content.
+    pub renditions: Renditions,
+    /// When it was pushed, by the clock of the cache.
+    pub at: Timestamp,
+}
+
+/// A subscription: segments as they arrive, until it is dropped or the cache goes away.
+pub type LiveSegments = Pin<Box<dyn Stream<Item = LiveSegment> + Send>>;
+
+/// Carries segments from streamer to nodes at once, before a block does. Entries may expire.
+///
+/// A backend is done when it passes `alive_core::testing::live_cache` (feature `testing`).
+pub trait LiveCache: Debug + Send + Sync {
+    /// Shares a segment of a stream; returns once the cache has taken it. Pushing it again is no error: readers tell
+    /// by its content id that it is the same.
+    ///
+    /// # Errors
+    /// [`LiveCacheError::Unavailable`] when trying again may help, [`LiveCacheError::Refused`] when it will not.
+    fn push(
+        &self,
+        stream: &StreamId,
+        segment: LiveSegment,
+    ) -> impl Future<Output = Result<(), LiveCacheError>> + Send;
+
+    /// The segments still held that were pushed at `since` or later, in the order of their pushing.
+    ///
+    /// # Errors
+    /// As [`push`](Self::push).
+    fn list(
+        &self,
+        stream: &StreamId,
+        since: Timestamp,
+    ) -> impl Future<Output = Result<Vec<LiveSegment>, LiveCacheError>> + Send;
+
+    /// Segments pushed from now on. A subscriber that does not keep up loses the oldest it has not seen; `list` has them.
+    ///
+    /// # Errors
+    /// As [`push`](Self::push).
+    fn subscribe(
+        &self,
+        stream: &StreamId,
+    ) -> impl Future<Output = Result<LiveSegments, LiveCacheError>> + Send;
+}
+
+/// Why a [`LiveCache`] did not do what was asked.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LiveCacheError {
+    /// The backend will not do it, now or later.
+    #[error("{backend} refused")]
+    Refused {
+        /// Which one.
+        backend: &'static str,
+        /// Why.
+        source: Cause,
+    },
+    /// The backend cannot be reached or failed; trying again may help.
+    #[error("{backend} is unavailable")]
+    Unavailable {
+        /// Which one.
+        backend: &'static str,
+        /// Why.
+        source: Cause,
+    },
+}
+
+impl LiveCacheError {
+    /// Whether the same call may succeed later.
+    pub fn is_transient(&self) -> bool {
+        matches!(self, Self::Unavailable { .. })
+    }
+}
+
+/// Any [`LiveCache`], its type erased.
+#[derive(Clone, Debug)]
+pub struct SharedLiveCache(Arc<dyn Erased>);
+
+impl SharedLiveCache {
+    /// Wraps a backend chosen at run time.
+    pub fn new(backend: impl LiveCache + 'static) -> Self {
+        Self(Arc::new(backend))
+    }
+}
+
+impl LiveCache for SharedLiveCache {
+    async fn push(&self, stream: &StreamId, segment: LiveSegment) -> Result<(), LiveCacheError> {
+        self.0.push_boxed(stream, segment).await
+    }
+
+    async fn list(
+        &self,
+        stream: &StreamId,
+        since: Timestamp,
+    ) -> Result<Vec<LiveSegment>, LiveCacheError> {
+        self.0.list_boxed(stream, since).await
+    }
+
+    async fn subscribe(&self, stream: &StreamId) -> Result<LiveSegments, LiveCacheError> {
+        self.0.subscribe_boxed(stream).await
+    }
+}
+
+trait Erased: Debug + Send + Sync {
+    fn push_boxed<'a>(
+        &'a self,
+        stream: &'a StreamId,
+        segment: LiveSegment,
+    ) -> Boxed<'a, Result<(), LiveCacheError>>;
+    fn list_boxed<'a>(
+        &'a self,
+        stream: &'a StreamId,
+        since: Timestamp,
+    ) -> Boxed<'a, Result<Vec<LiveSegment>, LiveCacheError>>;
+    fn subscribe_boxed<'a>(
+        &'a self,
+        stream: &'a StreamId,
+    ) -> Boxed<'a, Result<LiveSegments, LiveCacheError>>;
+}
+
+impl<L: LiveCache> Erased for L {
+    fn push_boxed<'a>(
+        &'a self,
+        stream: &'a StreamId,
+        segment: LiveSegment,
+    ) -> Boxed<'a, Result<(), LiveCacheError>> {
+        Box::pin(self.push(stream, segment))
+    }
+
+    fn list_boxed<'a>(
+        &'a self,
+        stream: &'a StreamId,
+        since: Timestamp,
+    ) -> Boxed<'a, Result<Vec<LiveSegment>, LiveCacheError>> {
+        Box::pin(self.list(stream, since))
+    }
+
+    fn subscribe_boxed<'a>(
+        &'a self,
+        stream: &'a StreamId,
+    ) -> Boxed<'a, Result<LiveSegments, LiveCacheError>> {
+        Box::pin(self.subscribe(stream))
+    }
+}

@@ -1,0 +1,34 @@
+#![doc = include_str!("../README.md")]
+
+mod account;
+pub mod backend;
+mod chunk;
+#[cfg(feature = "testing")]
+pub mod conformance;
+mod content;
+mod gateway;
+mod index;
+mod number;
+mod op;
+mod quality;
+mod segment;
+mod stream;
+mod stream_id;
+mod text;
+mod time;
+
+pub use account::{AccountName, AccountNameError, Network, NetworkError};
+pub use chunk::{Chunk, ChunkError, ChunkWriter};
+pub use content::{CODEC_DAG_PB, CODEC_RAW, ContentId, ContentIdError, HASH_SHA2_256, StorageKind};
+pub use gateway::{GatewayUrl, GatewayUrlError};
+pub use index::{Applied, BlockChanges, Change, Index, OutOfOrder, PushChange, StreamKey};
+pub use op::{
+    Configure, DEFAULT_CUSTOM_JSON_ID, End, Field, LiveKey, LiveKeyError, LiveLayer, Op, OpError,
+    Push, Seq, SeqError, SignedOp,
+};
+pub use quality::{Quality, QualityError, Renditions};
+pub use segment::{Flags, FlagsError, Segment, SegmentDuration, SegmentDurationError};
+pub use stream::{Pushed, Refusal, Settings, Stream, StreamInfo};
+pub use stream_id::{Link, LinkError, StreamId, StreamIdError};
+pub use text::Excerpt;
+pub use time::{Timestamp, TimestampError};
