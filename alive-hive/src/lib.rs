@@ -1,0 +1,43 @@
+#![doc = include_str!("../README.md")]
+
+mod asset;
+mod authority;
+mod block_id;
+mod comment_extension;
+#[cfg(feature = "testing")]
+pub mod conformance;
+mod hex_text;
+mod json_form;
+mod keys;
+mod network;
+mod nonce;
+mod operation;
+mod serialize;
+mod sign;
+mod signature;
+mod strict_json;
+mod time;
+mod transaction;
+mod validate;
+
+pub use asset::{Asset, AssetError, AssetSymbol};
+pub use authority::Authority;
+pub use block_id::{BlockId, TransactionId};
+pub use comment_extension::{Beneficiary, CommentExtension};
+pub use hex_text::HexError;
+pub use json_form::{JsonError, JsonForm, JsonReason};
+pub use keys::{KeyError, PrivateKey, PublicKey, Role};
+pub use network::{ChainId, HiveNetwork, KeyPrefix, KeyPrefixError};
+pub use operation::{
+    AccountCreate, AccountUpdate2, Comment, CommentOptions, CustomJson, Operation, Transfer,
+    TransferToVesting, Vote,
+};
+pub use serialize::{DecodeError, DecodeReason, NoExtensions, Pack};
+pub use signature::{RecoverRule, RecoverableSignature, SignAlgorithm, SignatureError};
+pub use strict_json::{MAX_JSON_DEPTH, StrictJsonError, check_strict_json};
+pub use time::{TimePoint, TimePointError};
+pub use transaction::{RequiredAuthorities, SignedTransaction, Tapos, Transaction};
+pub use validate::{
+    Invalid, InvalidOperation, MAX_CUSTOM_JSON_AUTHS, MAX_CUSTOM_JSON_BYTES,
+    MAX_CUSTOM_JSON_ID_BYTES, MAX_NAME_BYTES, MIN_NAME_BYTES, is_account_name,
+};
