@@ -1,0 +1,195 @@
+//! Bodies of the fuzz targets: they take any bytes, must not panic, and assert what must hold for those accepted.
+#![expect(clippy::missing_panics_doc, reason = "a panic is what a fuzzer looks for")]
+
+use bytes::Bytes;
+
+use crate::{
+    block::{Block, NewBlock},
+    cid::{self, Cid, CidText},
+    store::{BlockBatch, BlockStore, MemoryStore},
+    unixfs::{self, FileWalk, Node, wire},
+};
+
+/// Files larger than this are not read.
+const LIMIT: usize = 1 << 16;
+
+/// An accepted text of a CID prints to itself, and its bytes read back to the same CID.
+pub fn cid_text(data: &[u8]) {
+    if let Ok(cid) = cid::from_bytes(data) {
+        assert_eq!(cid.to_bytes(), data);
+    }
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    let parsed = text.parse::<CidText>();
+    if let Ok(id) = text.parse::<alive_core::ContentId>()
+        && let Some(of_core) = id.to_cid()
+    {
+        let same = parsed.as_ref().is_ok_and(|ours| ours.cid().to_bytes() == of_core.to_bytes());
+        assert!(same, "core takes {text:?} for another cid");
+    }
+    let Ok(parsed) = parsed else { return };
+    assert_eq!(parsed.to_string(), text);
+    let cid = parsed.cid();
+    assert_eq!(cid::from_bytes(&cid.to_bytes()).as_ref(), Ok(cid));
+    if let Some(v0) = cid::to_v0(cid) {
+        assert_eq!(cid::to_v1(&v0), cid::to_v1(cid));
+    }
+}
+
+/// A node that is accepted has links that can all be read, and sizes that add up.
+pub fn dag_pb_node(data: &[u8]) {
+    let block = new_block(data, cid::DAG_PB);
+    let Ok(block) = Block::check(*block.cid().hash(), block.to_bytes()) else { return };
+    let Ok(node) = Node::decode(&block) else { return };
+    let mut sum = node.data().len() as u64;
+    let mut cursor = unixfs::LinkCursor::default();
+    while let Ok(Some((_, size))) = node.next_link(&mut cursor) {
+        sum += size;
+    }
+    assert_eq!(sum, node.file_size());
+    assert!(matches!(node.next_link(&mut cursor), Ok(None)), "links end, and go on ending");
+}
+
+/// A file made of any blocks: if the whole can be read, every part of it is the same part of the whole.
+pub fn unixfs_read(data: &[u8]) {
+    let store = MemoryStore::default();
+    let Some(root) = build(&store, data) else { return };
+    let size = unixfs::file_size(&store, root);
+    let Ok(whole) = unixfs::read_file(&store, root, LIMIT) else {
+        let mut reader = unixfs::FileReader::new(&store, FileWalk::range(root, 3..999));
+        let given: usize = reader.by_ref().map_while(Result::ok).map(|piece| piece.len()).sum();
+        assert!(given <= 996);
+        return;
+    };
+    let len = whole.len();
+    assert_eq!(size.ok(), Some(len as u64));
+    assert!(unixfs::is_complete(&store, root).is_ok_and(|complete| complete));
+    for (from, to) in [(0, len), (0, 1), (len / 3, len / 2), (len, len + 9), (len / 2, len + 1)] {
+        let part = unixfs::read_range(&store, root, from as u64..to as u64);
+        let want = whole.get(from..to.min(len)).unwrap_or_default();
+        assert_eq!(part.ok().as_deref(), Some(want));
+    }
+}
+
+/// Stores a dag-pb node with content of its own and children of the given sizes.
+pub(crate) fn put_node(store: &MemoryStore, data: &[u8], children: &[(Cid, u64)]) -> Option<Cid> {
+    let (mut node, mut message) = (Vec::new(), Vec::new());
+    wire::put_varint(1, 2, &mut message);
+    wire::put_bytes_head(2, data.len() as u64, &mut message);
+    message.extend_from_slice(data);
+    let below = children.iter().fold(0_u64, |sum, (_, size)| sum.wrapping_add(*size));
+    wire::put_varint(3, below.wrapping_add(data.len() as u64), &mut message);
+    for (child, size) in children {
+        wire::put_varint(4, *size, &mut message);
+        let id = child.to_bytes();
+        wire::put_bytes_head(2, id.len() as u64 + 2, &mut node);
+        wire::put_bytes_head(1, id.len() as u64, &mut node);
+        node.extend_from_slice(&id);
+    }
+    wire::put_bytes_head(1, message.len() as u64, &mut node);
+    node.append(&mut message);
+    put(store, &node, cid::DAG_PB)
+}
+
+/// Stores bytes as a block of a codec.
+pub(crate) fn put(store: &MemoryStore, data: &[u8], codec: u64) -> Option<Cid> {
+    let block = new_block(data, codec);
+    let mut batch = store.batch().ok()?;
+    batch.add(&block).ok()?;
+    batch.commit().ok()?;
+    Some(*block.cid())
+}
+
+fn new_block(data: &[u8], codec: u64) -> NewBlock<'_> {
+    NewBlock::hash(|hash| Cid::new_v1(codec, hash), [data, &[], &[]])
+}
+
+/// Builds blocks by a small program: each step makes a leaf, a node over earlier blocks, or a block of any bytes. The
+/// last one is the root.
+fn build(store: &MemoryStore, program: &[u8]) -> Option<Cid> {
+    let mut program = Program(program);
+    let mut made: Vec<(Cid, u64)> = Vec::new();
+    while made.len() < 64 {
+        let Some(step) = program.byte() else { break };
+        let len = usize::from(program.byte().unwrap_or(0));
+        let next = match step % 4 {
+            0 => {
+                let data = program.bytes(len);
+                (put(store, &data, cid::RAW)?, data.len() as u64)
+            }
+            1 => (put(store, &program.bytes(len), cid::DAG_PB)?, len as u64),
+            lie => {
+                let data = program.bytes(len % 16);
+                let mut children = Vec::new();
+                for _ in 0..len / 16 {
+                    let at = usize::from(program.byte().unwrap_or(0));
+                    let Some(mut child) = made.get(at % made.len().max(1)).copied() else { break };
+                    if lie == 3 {
+                        child.1 = u64::from(program.byte().unwrap_or(0));
+                    }
+                    children.push(child);
+                }
+                let below = children.iter().fold(0_u64, |sum, (_, size)| sum.wrapping_add(*size));
+                (put_node(store, &data, &children)?, below.wrapping_add(data.len() as u64))
+            }
+        };
+        made.push(next);
+    }
+    made.last().map(|(cid, _)| *cid)
+}
+
+struct Program<'a>(&'a [u8]);
+
+impl Program<'_> {
+    fn byte(&mut self) -> Option<u8> {
+        let (first, rest) = self.0.split_first()?;
+        self.0 = rest;
+        Some(*first)
+    }
+
+    fn bytes(&mut self, len: usize) -> Bytes {
+        let (bytes, rest) = self.0.split_at(len.min(self.0.len()));
+        self.0 = rest;
+        Bytes::copy_from_slice(bytes)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::{collection::vec, prelude::*};
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn cid_text_takes_any_bytes(data: Vec<u8>) {
+            cid_text(&data);
+        }
+
+        #[test]
+        fn cid_text_takes_any_text(
+            text in "[0-9a-zA-Z]{0,80}|[bz][a-z2-7]{20,80}|Qm[1-9A-Za-z]{44}|\\PC{0,40}",
+        ) {
+            cid_text(text.as_bytes());
+        }
+
+        #[test]
+        fn dag_pb_node_takes_any_bytes(data: Vec<u8>) {
+            dag_pb_node(&data);
+        }
+
+        #[test]
+        fn dag_pb_node_takes_what_is_nearly_one(message in vec(0_u8..40, 0..30), more: Vec<u8>) {
+            let mut node = Vec::new();
+            wire::put_bytes_head(1, message.len() as u64, &mut node);
+            node.extend(&message);
+            dag_pb_node(&node);
+            node.extend(more);
+            dag_pb_node(&node);
+        }
+
+        #[test]
+        fn unixfs_read_takes_any_program(data in vec(any::<u8>(), 0..600)) {
+            unixfs_read(&data);
+        }
+    }
+}

@@ -1,0 +1,250 @@
+//! Files in a block store as a backend of the protocol: [`BlockStorage`] is core's [`Storage`] over a [`BlockStore`].
+
+use std::{
+    io::{self, Read},
+    ops::Range,
+    path::Path,
+    sync::Arc,
+};
+
+use alive_core::{
+    ContentId,
+    backend::{Storage, StorageError},
+};
+use bytes::Bytes;
+
+use crate::{
+    block::NewBlock,
+    cid::{self, Cid},
+    store::{BlockBatch, BlockStore, DiskStore, MemoryStore, StoreError},
+    unixfs::{self, FileReader, FileWalk, ImportOptions, Importer, ReadError, Root},
+};
+
+/// What errors of this backend call it.
+const BACKEND: &str = "block store";
+
+/// Files in the embedded store on disk.
+pub type DiskStorage = BlockStorage<DiskStore>;
+/// Files in memory.
+pub type MemoryStorage = BlockStorage<MemoryStore>;
+
+/// Keeps files as UnixFS trees in a [`BlockStore`], under the ids that `ipfs add` gives.
+///
+/// Files are cut by profile `unixfs-v0-2015` unless told otherwise, because the original indexer takes chunks with a
+/// dag-pb root only. What was stored with any other profile is read all the same. The async methods do their work on a
+/// blocking thread of tokio. A clone is another handle on the same store.
+///
+/// ```
+/// use alive_core::backend::Storage;
+/// use alive_storage::MemoryStorage;
+/// # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
+/// let storage = MemoryStorage::default();
+/// let id = storage.put("hello world".into()).await?;
+/// assert_eq!(id.as_str(), "Qmf412jQZiuVUtdgnB36FXFX7xg5V6KEbSJ4dpQuhkLyfD");
+/// assert_eq!(storage.get(&id, 4200).await?, "hello world");
+/// assert_eq!(storage.open(&id).await?, 11);
+/// assert_eq!(storage.read_range(&id, 6, 3).await?, "wor");
+/// # Ok::<(), alive_core::backend::StorageError>(()) })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Default)]
+pub struct BlockStorage<S> {
+    store: Arc<S>,
+    options: ImportOptions,
+}
+
+impl<S> Clone for BlockStorage<S> {
+    fn clone(&self) -> Self {
+        Self { store: Arc::clone(&self.store), options: self.options }
+    }
+}
+
+impl DiskStorage {
+    /// Opens the store in a directory, made if it is absent.
+    ///
+    /// # Errors
+    /// Those of [`DiskStore::open`].
+    pub fn open_dir(path: impl AsRef<Path>) -> Result<Self, StoreError> {
+        Ok(Self::new(DiskStore::open(path)?))
+    }
+}
+
+impl<S: BlockStore + 'static> BlockStorage<S> {
+    /// Keeps files in `store`.
+    pub fn new(store: S) -> Self {
+        Self { store: Arc::new(store), options: ImportOptions::default() }
+    }
+
+    /// Cuts files in another way from now on.
+    #[must_use]
+    pub fn with_options(self, options: impl Into<ImportOptions>) -> Self {
+        Self { options: options.into(), ..self }
+    }
+
+    /// The store.
+    pub fn store(&self) -> &S {
+        &self.store
+    }
+
+    /// Stores all that a reader gives, in memory that does not grow with it. It blocks.
+    ///
+    /// # Errors
+    /// The reader failed or the store cannot be written.
+    pub fn import(&self, reader: impl Read) -> Result<Root, StoreError> {
+        let mut batch = self.store.batch()?;
+        let mut sink = |block: &NewBlock<'_>| batch.add(block).map_err(ImportError);
+        let root = unixfs::import(reader, self.options, &mut sink).map_err(|error| error.0)?;
+        batch.commit()?;
+        Ok(root)
+    }
+
+    /// Stores content that is in memory already, without copying it. It blocks.
+    ///
+    /// # Errors
+    /// The store cannot be written.
+    pub fn import_bytes(&self, data: &[u8]) -> Result<Root, StoreError> {
+        let mut batch = self.store.batch()?;
+        let mut sink = |block: &NewBlock<'_>| batch.add(block);
+        let mut importer = Importer::new(self.options);
+        importer.push(data, &mut sink)?;
+        let root = importer.finish(&mut sink)?;
+        batch.commit()?;
+        Ok(root)
+    }
+
+    /// Bytes of content in a file, by its root block alone.
+    ///
+    /// # Errors
+    /// The file is not here, its root is corrupt or it is not a file.
+    pub async fn open(&self, id: &ContentId) -> Result<u64, StorageError> {
+        self.read(id, u64::MAX, unixfs::file_size).await
+    }
+
+    /// Bytes of a file from `offset`, at most `len` of them and as many as there are. Only the blocks that hold some of
+    /// them, and their parents, are read and checked.
+    ///
+    /// # Errors
+    /// As [`Storage::get`], for the blocks that are read.
+    pub async fn read_range(
+        &self,
+        id: &ContentId,
+        offset: u64,
+        len: usize,
+    ) -> Result<Bytes, StorageError> {
+        let range = offset..offset.saturating_add(len as u64);
+        self.read(id, u64::MAX, move |store, root| unixfs::read_range(store, root, range)).await
+    }
+
+    /// The content of a range as an iterator of checked pieces of at most a block each. It blocks.
+    ///
+    /// # Errors
+    /// The id names no CID.
+    pub fn pieces(
+        &self,
+        id: &ContentId,
+        range: Range<u64>,
+    ) -> Result<FileReader<'_, S>, StorageError> {
+        Ok(FileReader::new(&*self.store, FileWalk::range(root_of(id)?, range)))
+    }
+
+    /// Reads on a blocking thread.
+    async fn read<T: Send + 'static>(
+        &self,
+        id: &ContentId,
+        limit: u64,
+        read: impl FnOnce(&S, Cid) -> Result<T, ReadError> + Send + 'static,
+    ) -> Result<T, StorageError> {
+        let (root, store, id) = (root_of(id)?, Arc::clone(&self.store), *id);
+        let done = blocking(move || Ok(read(&store, root))).await?;
+        done.map_err(|error| read_error(error, id, limit))
+    }
+}
+
+impl<S: BlockStore + 'static> Storage for BlockStorage<S> {
+    async fn put(&self, data: Bytes) -> Result<ContentId, StorageError> {
+        let storage = self.clone();
+        let root = blocking(move || storage.import_bytes(&data).map_err(store_error)).await?;
+        cid::to_content(&root.cid).map_err(refused)
+    }
+
+    async fn get(&self, id: &ContentId, limit: usize) -> Result<Bytes, StorageError> {
+        let read = move |store: &S, root| unixfs::read_file(store, root, limit);
+        self.read(id, limit as u64, read).await
+    }
+
+    async fn has(&self, id: &ContentId) -> Result<bool, StorageError> {
+        match self.read(id, u64::MAX, unixfs::is_complete).await {
+            Err(StorageError::Corrupt { .. } | StorageError::NotFound(_)) => Ok(false),
+            answer => answer,
+        }
+    }
+
+    async fn pin(&self, id: &ContentId) -> Result<(), StorageError> {
+        if !self.has(id).await? {
+            return Err(StorageError::NotFound(*id));
+        }
+        let (root, store) = (root_of(id)?, Arc::clone(&self.store));
+        blocking(move || store.pin(&root).map_err(store_error)).await
+    }
+}
+
+/// An error of an import, whether of its reader or of its store.
+struct ImportError(StoreError);
+
+impl From<io::Error> for ImportError {
+    fn from(source: io::Error) -> Self {
+        Self(StoreError::Io { what: "reading the content", source })
+    }
+}
+
+/// Runs blocking work. If the caller goes away the work is finished all the same.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, StorageError> + Send + 'static,
+) -> Result<T, StorageError> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(done) => done,
+        Err(error) => Err(unavailable(error)),
+    }
+}
+
+fn root_of(id: &ContentId) -> Result<Cid, StorageError> {
+    cid::of_content(id).ok_or_else(|| refused(NotIpfs))
+}
+
+/// The id is a Skylink.
+#[derive(Debug, thiserror::Error)]
+#[error("content of Skynet is not kept here")]
+struct NotIpfs;
+
+fn read_error(error: ReadError, id: ContentId, limit: u64) -> StorageError {
+    match error {
+        ReadError::Missing(_) => StorageError::NotFound(id),
+        ReadError::TooLarge { .. } => {
+            StorageError::TooLarge { id, limit: usize::try_from(limit).unwrap_or(usize::MAX) }
+        }
+        ReadError::Store { source: StoreError::Corrupt(source), .. } => {
+            StorageError::Corrupt { id, source }
+        }
+        ReadError::Store { source, .. } => store_error(source),
+        // The blocks are what was asked for, but they make no file: that never changes.
+        other => refused(other),
+    }
+}
+
+fn store_error(error: StoreError) -> StorageError {
+    match error {
+        StoreError::Refused(source) => refused(source),
+        other => unavailable(other),
+    }
+}
+
+fn refused(source: impl std::error::Error + Send + Sync + 'static) -> StorageError {
+    StorageError::Refused { backend: BACKEND, source: source.into() }
+}
+
+fn unavailable(source: impl std::error::Error + Send + Sync + 'static) -> StorageError {
+    StorageError::Unavailable { backend: BACKEND, source: source.into() }
+}
+
+#[cfg(test)]
+mod tests;
