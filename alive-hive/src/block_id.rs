@@ -1,5 +1,6 @@
 //! Identifiers of blocks and transactions: [`BlockId`], [`TransactionId`].
 
+use alive_core::backend;
 use sha2::{Digest, Sha256};
 
 use crate::hex_text::hex_bytes;
@@ -32,6 +33,16 @@ impl BlockId {
     pub(crate) fn numbered(number: u32, mut hash: [u8; 20]) -> Self {
         hash.split_at_mut(4).0.copy_from_slice(&number.to_be_bytes());
         Self(hash)
+    }
+}
+
+impl From<BlockId> for backend::BlockId {
+    #[expect(
+        clippy::expect_used,
+        reason = "40 digits are within the 128 that any block id may have"
+    )]
+    fn from(id: BlockId) -> Self {
+        id.to_string().parse().expect("40 digits are a block id")
     }
 }
 

@@ -5,12 +5,14 @@
 use alive_core::conformance::Kind;
 use serde_json::Value;
 
+mod block;
 mod key;
 mod signature;
 mod transaction;
 
 /// The kinds of vectors that this crate decides.
 pub const KINDS: &[Kind] = &[
+    Kind { name: "hive.block", check: block::check },
     Kind { name: "hive.key", check: key::check },
     Kind { name: "hive.signature", check: signature::check },
     Kind { name: "hive.transaction", check: transaction::check },

@@ -2,16 +2,21 @@
 
 mod asset;
 mod authority;
+mod block;
 mod block_id;
 mod comment_extension;
 #[cfg(feature = "testing")]
 pub mod conformance;
+mod extract;
+mod header;
 mod hex_text;
 mod json_form;
 mod keys;
+mod merkle;
 mod network;
 mod nonce;
 mod operation;
+mod scheme;
 mod serialize;
 mod sign;
 mod signature;
@@ -22,16 +27,23 @@ mod validate;
 
 pub use asset::{Asset, AssetError, AssetSymbol};
 pub use authority::Authority;
+pub use block::{BlockMismatch, ReportedBlock, SignedBlock};
 pub use block_id::{BlockId, TransactionId};
 pub use comment_extension::{Beneficiary, CommentExtension};
+pub use extract::{BlockAnswer, ExtractedBlock, ExtractedOp, extract_blocks};
+pub use header::{
+    BlockHeader, ChainVersion, ChainVersionError, HeaderError, HeaderExtension, SignedHeader,
+};
 pub use hex_text::HexError;
 pub use json_form::{JsonError, JsonForm, JsonReason};
 pub use keys::{KeyError, PrivateKey, PublicKey, Role};
+pub use merkle::MerkleRoot;
 pub use network::{ChainId, HiveNetwork, KeyPrefix, KeyPrefixError};
 pub use operation::{
     AccountCreate, AccountUpdate2, Comment, CommentOptions, CustomJson, Operation, Transfer,
     TransferToVesting, Vote,
 };
+pub use scheme::GraphenePlain;
 pub use serialize::{DecodeError, DecodeReason, NoExtensions, Pack};
 pub use signature::{RecoverRule, RecoverableSignature, SignAlgorithm, SignatureError};
 pub use strict_json::{MAX_JSON_DEPTH, StrictJsonError, check_strict_json};

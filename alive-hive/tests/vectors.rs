@@ -8,6 +8,7 @@ use alive_core::conformance::VectorFile;
 use rstest::rstest;
 
 #[rstest]
+#[case("hive.block")]
 #[case("hive.key")]
 #[case("hive.signature")]
 #[case("hive.transaction")]

@@ -1,0 +1,108 @@
+//! How a development node is set up: [`DevnetConfig`].
+
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    path::PathBuf,
+    time::Duration,
+};
+
+use alive_core::Network;
+
+use crate::network::{ChainId, HiveNetwork, KeyPrefix};
+
+use super::accounts::DevAccount;
+
+/// Settings of a development node.
+///
+/// The default is a chain in memory with a block every 3 seconds that listens on a free port of the loopback
+/// interface. It is called `hive`, so that streams have the ids they would have on Hive, but it has the chain id of a
+/// test network: what is signed for it is void on the main chain.
+///
+/// ```
+/// use alive_hive::devnet::{DevAccount, DevnetConfig};
+/// let alice = DevAccount::from_password("alice", "a password for tests")?;
+/// let config = DevnetConfig::default().account(alice).by_hand();
+/// # Ok::<(), alive_hive::devnet::DevAccountError>(())
+/// ```
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct DevnetConfig {
+    /// Accounts that exist from the first block on, besides those of the witnesses.
+    pub accounts: Vec<DevAccount>,
+    /// Where to listen. Port 0 takes any free one.
+    pub address: SocketAddr,
+    /// Time between blocks, `None` when only [`produce_block`](super::Devnet::produce_block) makes them. An interval
+    /// of less than a second gives several blocks of one time.
+    pub block_interval: Option<Duration>,
+    /// Where the block log lives, `None` to keep it in memory.
+    pub folder: Option<PathBuf>,
+    /// How many blocks behind the head is the last one that cannot be replaced.
+    pub irreversible_lag: u32,
+    /// The chain that the node pretends to be.
+    pub network: HiveNetwork,
+}
+
+impl DevnetConfig {
+    /// Time between blocks on Hive. Source: `spec/hive.md`, section 5.5.
+    pub const HIVE_INTERVAL: Duration = Duration::from_secs(3);
+    /// Lag of irreversibility when witnesses confirm each block at once. Source: `spec/hive.md`, section 5.5.
+    pub const HIVE_LAG: u32 = 1;
+    /// Shortest interval; a shorter one is lengthened to it.
+    pub const MIN_INTERVAL: Duration = Duration::from_millis(1);
+
+    /// Adds an account.
+    #[must_use]
+    pub fn account(mut self, account: DevAccount) -> Self {
+        self.accounts.push(account);
+        self
+    }
+
+    /// Sets where to listen.
+    #[must_use]
+    pub fn address(self, address: SocketAddr) -> Self {
+        Self { address, ..self }
+    }
+
+    /// Sets the time between blocks.
+    #[must_use]
+    pub fn block_interval(self, interval: Duration) -> Self {
+        Self { block_interval: Some(interval.max(Self::MIN_INTERVAL)), ..self }
+    }
+
+    /// Makes blocks only when told to.
+    #[must_use]
+    pub fn by_hand(self) -> Self {
+        Self { block_interval: None, ..self }
+    }
+
+    /// Sets where the block log lives.
+    #[must_use]
+    pub fn folder(self, folder: impl Into<PathBuf>) -> Self {
+        Self { folder: Some(folder.into()), ..self }
+    }
+
+    /// Sets how many blocks stay replaceable.
+    #[must_use]
+    pub fn irreversible_lag(self, blocks: u32) -> Self {
+        Self { irreversible_lag: blocks, ..self }
+    }
+
+    /// Sets the chain.
+    #[must_use]
+    pub fn network(self, network: HiveNetwork) -> Self {
+        Self { network, ..self }
+    }
+}
+
+impl Default for DevnetConfig {
+    fn default() -> Self {
+        Self {
+            accounts: Vec::new(),
+            address: (Ipv4Addr::LOCALHOST, 0).into(),
+            block_interval: Some(Self::HIVE_INTERVAL),
+            folder: None,
+            irreversible_lag: Self::HIVE_LAG,
+            network: HiveNetwork::custom(Network::hive(), ChainId::HIVE_TESTNET, KeyPrefix::STM),
+        }
+    }
+}

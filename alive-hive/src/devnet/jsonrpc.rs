@@ -1,0 +1,239 @@
+//! JSON-RPC 2.0 as hived speaks it: requests read one by one or as a batch, answers, and errors ([`Fault`]).
+//!
+//! Source: `spec/hive.md`, sections 6 and 6.1.
+
+use serde_json::{Value, json};
+
+/// Most requests of one batch. Our own limit.
+pub(super) const MAX_BATCH: usize = 1000;
+
+/// Codes of JSON-RPC errors. Source: `spec/hive.md`, section 6.1.
+const PARSE: i64 = -32_700;
+const INVALID_REQUEST: i64 = -32_600;
+const UNKNOWN_METHOD: i64 = -32_601;
+const SERVER: i64 = -32_000;
+const NO_PARAMS: i64 = -32_001;
+const BAD_PARAMS: i64 = -32_002;
+const CALL_FAILED: i64 = -32_003;
+
+/// What a client sent.
+#[derive(Debug)]
+pub(super) enum Incoming {
+    Batch(Vec<Request>),
+    Single(Request),
+}
+
+/// One request: what it asks, or why it is none.
+#[derive(Debug)]
+pub(super) struct Request {
+    /// Copied into the answer; null if it had none that can be.
+    pub(super) id: Value,
+    pub(super) call: Result<Call, Fault>,
+}
+
+/// A method and its parameters.
+#[derive(Debug, PartialEq)]
+pub(super) struct Call {
+    pub(super) api: String,
+    pub(super) method: String,
+    pub(super) params: Value,
+}
+
+impl Incoming {
+    /// Reads the body of a request. Whatever it is, there is an answer.
+    pub(super) fn read(body: &[u8]) -> Self {
+        match serde_json::from_slice(body) {
+            Ok(Value::Array(items)) if items.is_empty() => {
+                Self::refused(INVALID_REQUEST, "an empty batch is no request")
+            }
+            Ok(Value::Array(items)) if items.len() > MAX_BATCH => {
+                Self::refused(INVALID_REQUEST, &format!("a batch takes {MAX_BATCH} requests"))
+            }
+            Ok(Value::Array(items)) => Self::Batch(items.into_iter().map(Request::read).collect()),
+            Ok(request) => Self::Single(Request::read(request)),
+            Err(error) => Self::refused(PARSE, &format!("not JSON: {error}")),
+        }
+    }
+
+    fn refused(code: i64, message: &str) -> Self {
+        Self::Single(Request { id: Value::Null, call: Err(Fault::plain(code, message)) })
+    }
+}
+
+impl Request {
+    fn read(request: Value) -> Self {
+        let Value::Object(mut members) = request else {
+            return Self { id: Value::Null, call: invalid("a request is an object") };
+        };
+        let id = match members.remove("id") {
+            Some(id) if id.is_string() || id.is_i64() || id.is_u64() => id,
+            None => Value::Null,
+            Some(_) => {
+                let call = invalid("only integer value or string is allowed for member \"id\"");
+                return Self { id: Value::Null, call };
+            }
+        };
+        if members.get("jsonrpc").and_then(Value::as_str) != Some("2.0") {
+            return Self { id, call: invalid("jsonrpc value is not \"2.0\"") };
+        }
+        let Some(Value::String(method)) = members.remove("method") else {
+            return Self { id, call: invalid("method is missing or no string") };
+        };
+        Self { id, call: Call::read(&method, members.remove("params")) }
+    }
+
+    /// The whole answer.
+    pub(super) fn answer(id: &Value, result: &Result<String, Fault>) -> String {
+        match result {
+            Ok(result) => format!(r#"{{"jsonrpc":"2.0","result":{result},"id":{id}}}"#),
+            Err(fault) => {
+                format!(r#"{{"jsonrpc":"2.0","error":{},"id":{id}}}"#, fault.to_json())
+            }
+        }
+    }
+}
+
+fn invalid(message: &str) -> Result<Call, Fault> {
+    Err(Fault::plain(INVALID_REQUEST, message))
+}
+
+impl Call {
+    /// Resolves `api.method` and the older `call` with both names among its parameters.
+    fn read(method: &str, params: Option<Value>) -> Result<Self, Fault> {
+        let Some(params) = params else {
+            return Err(Fault::plain(NO_PARAMS, "member \"params\" is missing"));
+        };
+        if method == "call" {
+            return Self::unwrap(params);
+        }
+        let Some((api, method)) = method.split_once('.') else {
+            return Err(Fault::plain(UNKNOWN_METHOD, "method is not of the form api.method"));
+        };
+        Ok(Self { api: api.into(), method: method.into(), params })
+    }
+
+    fn unwrap(params: Value) -> Result<Self, Fault> {
+        let refuse = || Fault::bad_params("\"call\" takes an API, a method and its parameters");
+        let Value::Array(params) = params else { return Err(refuse()) };
+        let mut params = params.into_iter();
+        match (params.next(), params.next(), params.next(), params.next()) {
+            (Some(Value::String(api)), Some(Value::String(method)), inner, None) => {
+                let params = inner.unwrap_or_else(|| Value::Array(Vec::new()));
+                Ok(Self { api, method, params })
+            }
+            _ => Err(refuse()),
+        }
+    }
+}
+
+/// An error of JSON-RPC.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Fault {
+    code: i64,
+    message: String,
+    data: Option<Value>,
+}
+
+impl Fault {
+    fn plain(code: i64, message: &str) -> Self {
+        Self { code, message: message.into(), data: None }
+    }
+
+    /// The parameters are not those of the method.
+    pub(super) fn bad_params(message: &str) -> Self {
+        Self::plain(BAD_PARAMS, message)
+    }
+
+    /// There is no such API or method.
+    pub(super) fn unknown_method(api: &str, method: &str) -> Self {
+        let name = alive_core::Excerpt::of(&format!("{api}.{method}")).to_string();
+        Self::plain(UNKNOWN_METHOD, &format!("could not find method {name}"))
+    }
+
+    /// The node itself failed.
+    pub(super) fn server(message: &str) -> Self {
+        Self::plain(SERVER, message)
+    }
+
+    /// hived's own exception: code, name, its general words, and what happened.
+    pub(super) fn exception(code: i64, name: &str, general: &str, format: &str) -> Self {
+        let context = json!({
+            "level": "error", "file": "devnet", "line": 0, "method": "call", "hostname": "",
+            "thread_name": "", "timestamp": "",
+        });
+        let stack = json!([{ "context": context, "format": format, "data": {} }]);
+        let data = json!({ "code": code, "name": name, "message": general, "stack": stack });
+        Self { code: CALL_FAILED, message: format!("{general}: {format}"), data: Some(data) }
+    }
+
+    /// An assertion of the method that does not hold.
+    pub(super) fn assertion(format: &str) -> Self {
+        Self::exception(10, "assert_exception", "Assert Exception", format)
+    }
+
+    pub(super) fn to_json(&self) -> String {
+        let mut error = json!({ "code": self.code, "message": self.message });
+        if let (Some(error), Some(data)) = (error.as_object_mut(), &self.data) {
+            error.insert("data".into(), data.clone());
+        }
+        error.to_string()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    fn single(body: &str) -> Request {
+        match Incoming::read(body.as_bytes()) {
+            Incoming::Single(request) => request,
+            Incoming::Batch(_) => panic!("a batch"),
+        }
+    }
+
+    #[rstest]
+    #[case("", PARSE)]
+    #[case("{", PARSE)]
+    #[case("[]", INVALID_REQUEST)]
+    #[case("null", INVALID_REQUEST)]
+    #[case(r#"{"method":"a.b","params":[],"id":1}"#, INVALID_REQUEST)]
+    #[case(r#"{"jsonrpc":"1.0","method":"a.b","params":[],"id":1}"#, INVALID_REQUEST)]
+    #[case(r#"{"jsonrpc":"2.0","params":[],"id":1}"#, INVALID_REQUEST)]
+    #[case(r#"{"jsonrpc":"2.0","method":1,"params":[],"id":1}"#, INVALID_REQUEST)]
+    #[case(r#"{"jsonrpc":"2.0","method":"a.b","params":[],"id":1.5}"#, INVALID_REQUEST)]
+    #[case(r#"{"jsonrpc":"2.0","method":"a.b","params":[],"id":[]}"#, INVALID_REQUEST)]
+    #[case(r#"{"jsonrpc":"2.0","method":"a.b","id":1}"#, NO_PARAMS)]
+    #[case(r#"{"jsonrpc":"2.0","method":"ab","params":[],"id":1}"#, UNKNOWN_METHOD)]
+    #[case(r#"{"jsonrpc":"2.0","method":"call","params":["a"],"id":1}"#, BAD_PARAMS)]
+    #[case(r#"{"jsonrpc":"2.0","method":"call","params":{},"id":1}"#, BAD_PARAMS)]
+    #[case(r#"{"jsonrpc":"2.0","method":"call","params":[1,"b",[]],"id":1}"#, BAD_PARAMS)]
+    fn what_is_no_request_gets_the_code_for_it(#[case] body: &str, #[case] code: i64) {
+        assert_eq!(single(body).call.unwrap_err().code, code);
+    }
+
+    #[test]
+    fn nesting_without_end_is_refused_by_the_parser() {
+        let body = "[".repeat(100_000);
+        assert_eq!(single(&body).call.unwrap_err().code, PARSE);
+    }
+
+    #[test]
+    fn the_older_call_names_the_same_method() {
+        let new = single(r#"{"jsonrpc":"2.0","method":"a.b","params":[1],"id":"x"}"#);
+        let old = single(r#"{"jsonrpc":"2.0","method":"call","params":["a","b",[1]],"id":"x"}"#);
+        assert_eq!(new.id, "x");
+        assert_eq!(new.call.unwrap(), old.call.unwrap());
+    }
+
+    #[test]
+    fn a_batch_keeps_its_order_and_judges_each_request() {
+        let body = r#"[{"jsonrpc":"2.0","method":"a.b","params":[],"id":0},7]"#;
+        let Incoming::Batch(requests) = Incoming::read(body.as_bytes()) else { panic!("single") };
+        assert!(requests[0].call.is_ok());
+        assert!(requests[1].call.is_err());
+        let many = format!("[{}7]", "7,".repeat(MAX_BATCH));
+        assert_eq!(single(&many).call.unwrap_err().code, INVALID_REQUEST);
+    }
+}
