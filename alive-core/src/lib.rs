@@ -8,12 +8,15 @@ pub mod conformance;
 mod content;
 mod gateway;
 mod index;
+pub mod memory;
 mod number;
 mod op;
 mod quality;
 mod segment;
 mod stream;
 mod stream_id;
+#[cfg(feature = "testing")]
+pub mod testing;
 mod text;
 mod time;
 
