@@ -11,6 +11,7 @@ mod index;
 pub mod memory;
 mod number;
 mod op;
+pub mod publish;
 mod quality;
 mod segment;
 mod stream;
@@ -19,6 +20,7 @@ mod stream_id;
 pub mod testing;
 mod text;
 mod time;
+pub mod timeline;
 
 pub use account::{AccountName, AccountNameError, Network, NetworkError};
 pub use chunk::{Chunk, ChunkError, ChunkWriter};
@@ -29,9 +31,14 @@ pub use op::{
     Configure, DEFAULT_CUSTOM_JSON_ID, End, Field, LiveKey, LiveKeyError, LiveLayer, Op, OpError,
     Push, Seq, SeqError, SignedOp,
 };
+pub use publish::{
+    Bundle, ChainView, Effect, JournalEntry, JournalError, PublishError, Publisher,
+    PublisherConfig, Recorded, SegmentNumber, Stage, Step,
+};
 pub use quality::{Quality, QualityError, Renditions};
 pub use segment::{Flags, FlagsError, Segment, SegmentDuration, SegmentDurationError};
 pub use stream::{Pushed, Refusal, Settings, Stream, StreamInfo};
 pub use stream_id::{Link, LinkError, StreamId, StreamIdError};
 pub use text::Excerpt;
 pub use time::{Timestamp, TimestampError};
+pub use timeline::{ChunkContent, Listed, Timeline};

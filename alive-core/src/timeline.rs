@@ -1,0 +1,363 @@
+//! What a player is shown: [`Timeline`], made of the chain's chunks and the live cache.
+//!
+//! While a stream is live the list only ever grows at its end. It takes finalized pushes in order, waits at the first
+//! whose chunk cannot be had, lists what the live cache has meanwhile, and goes on behind it after a while. When the
+//! stream has ended, the list is made afresh from every readable push. Source: `spec/indexer.md`, section 6.
+
+use std::{
+    collections::{HashMap, HashSet, VecDeque},
+    hash::{BuildHasher, RandomState},
+    sync::Arc,
+    time::Duration,
+};
+
+use crate::{
+    chunk::Chunk,
+    content::ContentId,
+    op::Seq,
+    quality::Quality,
+    segment::{Flags, Segment},
+    stream::{Pushed, Stream},
+    time::Timestamp,
+};
+
+/// What is known of a chunk's content right now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ChunkContent {
+    /// It was fetched, checked against its id and read.
+    Ready(Arc<Chunk>),
+    /// It was fetched and is no chunk of this stream: fetching it again would give the same bytes.
+    Refused,
+    /// It cannot be had now; it may come later.
+    Unavailable,
+}
+
+/// A segment in a list, and the push that attests it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Listed {
+    /// The segment, with the flags that a player needs at this place.
+    pub segment: Segment,
+    /// The push that it came with, `None` while only the live cache has it.
+    pub seq: Option<Seq>,
+}
+
+/// The list of one rendition of one stream. Media sequence numbers are places in [`listed`](Self::listed), from 0.
+///
+/// ```
+/// use std::time::Duration;
+/// use alive_core::{ChunkContent, Configure, Quality, Segment, Stream, Timeline, Timestamp};
+/// let stream = Stream::create(&Configure::new("s".parse()?), 0, 1, Timestamp::EPOCH);
+/// let mut timeline = Timeline::new(Quality::Src, Duration::from_secs(60));
+/// let segment = Segment::new("QmbFMke1KXqnYyBBWxB74N4c5SBnJMVAiMNRcGu6x1AwQH".parse()?, "10".parse()?);
+/// timeline.offer_live(segment);
+/// timeline.update(&stream, |_| ChunkContent::Unavailable, Timestamp::EPOCH);
+/// assert_eq!(timeline.listed()[0].segment, segment);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug)]
+pub struct Timeline {
+    quality: Quality,
+    patience: Duration,
+    listed: Vec<Listed>,
+    /// Hash of a listed content's canonical id, and its place. The hash is seeded, so nobody can aim at it.
+    places: HashMap<u64, u32>,
+    hasher: RandomState,
+    /// The first push that has not been taken yet, `None` behind the last possible one.
+    next: Option<Seq>,
+    waiting: Option<(Seq, Timestamp)>,
+    /// Something was passed over: the next new segment starts with a discontinuity.
+    hole: bool,
+    live: VecDeque<Segment>,
+    unattested: usize,
+    passed: Vec<Seq>,
+    ended: bool,
+}
+
+impl Timeline {
+    /// How long a live list waits for content that cannot be had, unless set otherwise.
+    pub const DEFAULT_PATIENCE: Duration = Duration::from_secs(60);
+    /// Most segments that a list takes from the live cache ahead of the chain. Our own limit: eleven hours of ten-second
+    /// segments, far more than the cache keeps.
+    pub const MAX_LIVE_AHEAD: usize = 4096;
+
+    /// An empty list of one rendition.
+    pub fn new(quality: Quality, patience: Duration) -> Self {
+        Self {
+            quality,
+            patience,
+            listed: Vec::new(),
+            places: HashMap::new(),
+            hasher: RandomState::new(),
+            next: Some(Seq::ZERO),
+            waiting: None,
+            hole: false,
+            live: VecDeque::new(),
+            unattested: 0,
+            passed: Vec::new(),
+            ended: false,
+        }
+    }
+
+    /// The segments in playing order.
+    pub fn listed(&self) -> &[Listed] {
+        &self.listed
+    }
+
+    /// Whether the stream has ended, so that the list is the archive's.
+    pub fn ended(&self) -> bool {
+        self.ended
+    }
+
+    /// The pushes whose content the list lacks: passed over while live, unreadable in an archive.
+    pub fn passed(&self) -> &[Seq] {
+        &self.passed
+    }
+
+    /// The push that a live list is waiting for.
+    pub fn waiting(&self) -> Option<Seq> {
+        self.waiting.map(|(seq, _)| seq)
+    }
+
+    /// When [`update`](Self::update) will go on without the push it waits for.
+    pub fn poll_timeout(&self) -> Option<Timestamp> {
+        self.waiting.map(|(_, since)| since.after(self.patience))
+    }
+
+    /// Takes a segment from the live cache, in the order in which the cache gives them. The next
+    /// [`update`](Self::update) lists it unless it is there already. What passes the limit is dropped, newest first.
+    pub fn offer_live(&mut self, segment: Segment) {
+        if !self.ended && self.live.len() + self.unattested < Self::MAX_LIVE_AHEAD {
+            self.live.push_back(segment);
+        }
+    }
+
+    /// Brings the list up to the stream's present state. `content` tells what is known of a chunk.
+    pub fn update(
+        &mut self,
+        stream: &Stream,
+        content: impl Fn(&ContentId) -> ChunkContent,
+        now: Timestamp,
+    ) {
+        if stream.info().ended {
+            return self.archive(stream, content);
+        }
+        if self.ended {
+            // The end was undone: it stood in a block that the chain has replaced.
+            *self = Self::new(self.quality, self.patience);
+        }
+        self.step_back(stream.info().finalized);
+        let blocked = self.take_pushes(stream, &content, now);
+        let gap_pending = stream.info().head > stream.info().finalized;
+        if blocked || !gap_pending {
+            self.take_live();
+        }
+    }
+
+    /// After blocks were undone, pushes may be other ones: read them again. What is listed stays listed.
+    fn step_back(&mut self, finalized: Option<Seq>) {
+        let first_open = finalized.map_or(Some(Seq::ZERO), Seq::next);
+        if let Some(open) = first_open.filter(|&open| self.next.is_none_or(|next| open < next)) {
+            self.next = Some(open);
+            self.waiting = None;
+        }
+    }
+
+    /// Takes finalized pushes in order; whether it stopped at one that cannot be had.
+    fn take_pushes(
+        &mut self,
+        stream: &Stream,
+        content: &impl Fn(&ContentId) -> ChunkContent,
+        now: Timestamp,
+    ) -> bool {
+        while let Some(seq) = self.next.filter(|&seq| Some(seq) <= stream.info().finalized) {
+            match read(stream, seq, self.quality, content) {
+                Readable::Segments(segments) => self.take_push(stream, seq, &segments, content),
+                Readable::Never => self.pass(seq),
+                Readable::NotNow => {
+                    let since = match self.waiting {
+                        Some((waiting, since)) if waiting == seq => since,
+                        _ => now,
+                    };
+                    self.waiting = Some((seq, since));
+                    if now.since(since) < self.patience {
+                        return true;
+                    }
+                    self.pass(seq);
+                }
+            }
+            self.waiting = None;
+            self.next = seq.next();
+        }
+        false
+    }
+
+    fn pass(&mut self, seq: Seq) {
+        self.hole = true;
+        self.passed.push(seq);
+    }
+
+    /// Lists the segments of one push. A segment that belongs before one already listed is held back: it returns in the
+    /// archive, because a live list never changes in its middle.
+    fn take_push(
+        &mut self,
+        stream: &Stream,
+        seq: Seq,
+        segments: &[Segment],
+        content: &impl Fn(&ContentId) -> ChunkContent,
+    ) {
+        let last_known = segments.iter().rposition(|segment| self.place(segment).is_some());
+        let mut ahead = None;
+        for (at, segment) in segments.iter().enumerate() {
+            if let Some(place) = self.place(segment) {
+                self.attest(place, seq);
+                self.hole = false;
+                continue;
+            }
+            let held = last_known.is_some_and(|last| at < last)
+                || *ahead.get_or_insert_with(|| self.is_ahead(stream, seq, content));
+            if !held {
+                self.append(*segment, Some(seq));
+            }
+        }
+    }
+
+    /// Whether the live cache has brought segments of later pushes into the list already.
+    fn is_ahead(
+        &self,
+        stream: &Stream,
+        seq: Seq,
+        content: &impl Fn(&ContentId) -> ChunkContent,
+    ) -> bool {
+        let later = std::iter::successors(seq.next(), |seq| seq.next())
+            .take_while(|&later| Some(later) <= stream.info().finalized);
+        self.unattested > 0
+            && later.into_iter().any(|later| match read(stream, later, self.quality, content) {
+                Readable::Segments(segments) => {
+                    segments.iter().any(|segment| self.place(segment).is_some())
+                }
+                Readable::Never | Readable::NotNow => false,
+            })
+    }
+
+    fn take_live(&mut self) {
+        while let Some(segment) = self.live.pop_front() {
+            if self.place(&segment).is_none() {
+                self.append(segment, None);
+            }
+        }
+    }
+
+    fn append(&mut self, segment: Segment, seq: Option<Seq>) {
+        let flags = match (self.listed.is_empty(), std::mem::take(&mut self.hole)) {
+            (true, _) => Flags::new(false, segment.flags.gap()),
+            (false, true) => segment.flags.with_discontinuity(),
+            (false, false) => segment.flags,
+        };
+        let key = self.key(&segment.content);
+        self.places.insert(key, u32::try_from(self.listed.len()).unwrap_or(u32::MAX));
+        self.listed.push(Listed { segment: segment.with_flags(flags), seq });
+        self.unattested += usize::from(seq.is_none());
+    }
+
+    fn attest(&mut self, place: usize, seq: Seq) {
+        if let Some(listed) = self.listed.get_mut(place).filter(|listed| listed.seq.is_none()) {
+            listed.seq = Some(seq);
+            self.unattested = self.unattested.saturating_sub(1);
+        }
+    }
+
+    /// Where the content of a segment is listed.
+    fn place(&self, segment: &Segment) -> Option<usize> {
+        let place = *self.places.get(&self.key(&segment.content))?;
+        let place = usize::try_from(place).ok()?;
+        let listed = self.listed.get(place)?.segment.content;
+        (listed.canonical() == segment.content.canonical()).then_some(place)
+    }
+
+    fn key(&self, content: &ContentId) -> u64 {
+        self.hasher.hash_one(content.canonical())
+    }
+
+    /// Makes the list afresh from every readable push, those above a gap included.
+    fn archive(&mut self, stream: &Stream, content: impl Fn(&ContentId) -> ChunkContent) {
+        let mut fresh = Self::new(self.quality, self.patience);
+        fresh.ended = true;
+        let mut expected = Some(Seq::ZERO);
+        for (seq, _) in stream.pushes() {
+            fresh.hole |= expected != Some(seq);
+            expected = seq.next();
+            match read(stream, seq, self.quality, &content) {
+                Readable::Segments(segments) => {
+                    for segment in &*segments {
+                        match fresh.place(segment) {
+                            Some(_) => fresh.hole = false,
+                            None => fresh.append(*segment, Some(seq)),
+                        }
+                    }
+                }
+                Readable::Never | Readable::NotNow => fresh.pass(seq),
+            }
+        }
+        *self = fresh;
+    }
+}
+
+/// The contents of a stream's chunks of one rendition, in order: what a node should have at hand to list it.
+pub fn chunk_ids(stream: &Stream, quality: Quality) -> impl Iterator<Item = (Seq, ContentId)> {
+    stream
+        .pushes()
+        .filter(|(_, pushed)| pushed.len.is_none())
+        .filter_map(move |(seq, pushed)| Some((seq, *pushed.content(quality)?)))
+}
+
+/// The renditions that a stream has besides the source.
+pub fn renditions(stream: &Stream) -> HashSet<Quality> {
+    stream.pushes().flat_map(|(_, pushed)| pushed.renditions.iter().map(|(q, _)| q)).collect()
+}
+
+enum Readable {
+    Segments(Segments),
+    Never,
+    NotNow,
+}
+
+/// The segments of one push: its own, or those of its chunk.
+enum Segments {
+    Chunk(Arc<Chunk>),
+    Direct([Segment; 1]),
+}
+
+impl std::ops::Deref for Segments {
+    type Target = [Segment];
+
+    fn deref(&self) -> &[Segment] {
+        match self {
+            Self::Chunk(chunk) => chunk.segments(),
+            Self::Direct(segment) => segment,
+        }
+    }
+}
+
+fn read(
+    stream: &Stream,
+    seq: Seq,
+    quality: Quality,
+    content: &impl Fn(&ContentId) -> ChunkContent,
+) -> Readable {
+    let Some(pushed) = stream.pushed(seq) else { return Readable::Never };
+    let Some(&id) = pushed.content(quality) else { return Readable::Never };
+    if let Some(segment) = Pushed::segment(pushed) {
+        return Readable::Segments(Segments::Direct([Segment { content: id, ..segment }]));
+    }
+    match content(&id) {
+        ChunkContent::Ready(chunk) if chunk.fits(stream.info().settings.storage) => {
+            Readable::Segments(Segments::Chunk(chunk))
+        }
+        ChunkContent::Ready(_) | ChunkContent::Refused => Readable::Never,
+        ChunkContent::Unavailable => Readable::NotNow,
+    }
+}
+
+#[cfg(test)]
+mod tests;
