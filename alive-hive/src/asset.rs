@@ -205,10 +205,10 @@ fn read_nai_form(object: Object<'_>) -> Result<Asset, JsonError> {
     object.read("precision", |value| {
         let found = whole(value, "a whole number from 0 to 255")?;
         let expected = symbol.precision();
-        match found == expected {
-            true => Ok(()),
-            false => Err(AssetError::Precision { found, expected }.into()),
+        if found != expected {
+            return Err(AssetError::Precision { found, expected }.into());
         }
+        Ok(())
     })?;
     let amount = object.read("amount", |value| {
         let amount = text(value)?;

@@ -131,10 +131,10 @@ impl ReportedBlock {
             leaves.push(transaction.merkle_leaf(pack));
             transactions.push(transaction);
         }
-        match MerkleRoot::of(leaves) == self.header.header.transaction_merkle_root {
-            true => Ok(transactions),
-            false => Err(BlockMismatch::MerkleRoot),
+        if MerkleRoot::of(leaves) != self.header.header.transaction_merkle_root {
+            return Err(BlockMismatch::MerkleRoot);
         }
+        Ok(transactions)
     }
 }
 

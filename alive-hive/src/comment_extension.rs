@@ -15,10 +15,21 @@ const BENEFICIARIES: &str = "comment_payout_beneficiaries";
 /// An extension of `comment_options`.
 ///
 /// ```
-/// use alive_hive::{Beneficiary, CommentExtension};
-/// let share = Beneficiary { account: "alive.fund".into(), weight: 300 };
-/// let extension = CommentExtension::Beneficiaries(vec![share]);
-/// # let _ = extension;
+/// use alive_hive::{Beneficiary, CommentExtension, CommentOptions};
+/// let options = CommentOptions {
+///     author: "alice".into(),
+///     permlink: "stream1".into(),
+///     max_accepted_payout: "1000000.000 HBD".parse()?,
+///     percent_hbd: 10_000,
+///     allow_votes: true,
+///     allow_curation_rewards: true,
+///     extensions: vec![CommentExtension::Beneficiaries(vec![Beneficiary {
+///         account: "alive.fund".into(),
+///         weight: 300,
+///     }])],
+/// };
+/// assert_eq!(alive_hive::Operation::from(options).id(), 19);
+/// # Ok::<(), alive_hive::AssetError>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]

@@ -105,12 +105,11 @@ impl HeaderExtension {
     }
 
     fn read(value: &Value) -> Result<Self, JsonError> {
-        let (kind, body) = match value.is_array() {
-            true => pair(value, "an array of a number and a value")?,
-            false => {
-                let object = Object::of(value)?;
-                (object.read("type", Ok)?, object.read("value", Ok)?)
-            }
+        let (kind, body) = if value.is_array() {
+            pair(value, "an array of a number and a value")?
+        } else {
+            let object = Object::of(value)?;
+            (object.read("type", Ok)?, object.read("value", Ok)?)
         };
         let version = |value| {
             let refuse = |_| JsonError::from(JsonReason::Expected("a version"));

@@ -8,6 +8,8 @@ mod comment_extension;
 #[cfg(feature = "testing")]
 pub mod conformance;
 mod extract;
+#[doc(hidden)]
+pub mod fuzzing;
 mod header;
 mod hex_text;
 mod json_form;

@@ -49,7 +49,9 @@ impl NonceCandidates {
         block.split_at_mut(32).0.copy_from_slice(&self.key);
         let mut mac = Hmac::<Sha256>::new((&*block).into());
         mac.update(&self.value);
-        more.iter().for_each(|part| mac.update(part));
+        for part in more {
+            mac.update(part);
+        }
         mac.finalize().into_bytes().into()
     }
 }

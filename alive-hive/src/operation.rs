@@ -339,7 +339,9 @@ mod tests {
         let body = |owner: Option<Value>| {
             let mut body =
                 json!({ "account": "a", "json_metadata": "", "posting_json_metadata": "" });
-            owner.map(|owner| body["owner"] = owner);
+            if let Some(owner) = owner {
+                body["owner"] = owner;
+            }
             read(&json!(["account_update2", body]))
         };
         let absent = body(None).unwrap();

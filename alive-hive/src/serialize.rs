@@ -42,11 +42,15 @@ impl Packer {
 
     /// Unsigned LEB128.
     pub(crate) fn varint(&mut self, mut number: u64) {
-        while number >= 0x80 {
-            self.bytes.push((number & 0x7f) as u8 | 0x80);
+        loop {
+            let [low, ..] = number.to_le_bytes();
             number >>= 7;
+            if number == 0 {
+                self.bytes.push(low);
+                return;
+            }
+            self.bytes.push(low | 0x80);
         }
-        self.bytes.push(number as u8);
     }
 
     /// How many items follow.
@@ -311,7 +315,9 @@ impl Field for BTreeSet<String> {
 
     fn pack(&self, to: &mut Packer) {
         to.count(self.len());
-        self.iter().for_each(|name| to.text(name));
+        for name in self {
+            to.text(name);
+        }
     }
 
     fn unpack(from: &mut Unpacker<'_>) -> Result<Self, DecodeError> {
@@ -350,14 +356,13 @@ impl<T: Field> Field for Option<T> {
 
     fn pack(&self, to: &mut Packer) {
         self.is_some().pack(to);
-        self.iter().for_each(|field| field.pack(to));
+        if let Some(field) = self {
+            field.pack(to);
+        }
     }
 
     fn unpack(from: &mut Unpacker<'_>) -> Result<Self, DecodeError> {
-        match bool::unpack(from)? {
-            true => T::unpack(from).map(Some),
-            false => Ok(None),
-        }
+        if bool::unpack(from)? { T::unpack(from).map(Some) } else { Ok(None) }
     }
 
     fn read_member(object: Object<'_>, name: &str, prefix: &KeyPrefix) -> Result<Self, JsonError> {

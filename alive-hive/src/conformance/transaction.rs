@@ -58,20 +58,25 @@ fn serialize(transaction: &Transaction, want: &Value) -> Result<Value, Refused> 
         return Err("the bytes read back as another transaction".into());
     }
     let same = !transaction.packs_differ();
-    let mut answer = json!({
-        "hex": hex::encode(bytes),
-        "id": transaction.id(Pack::Legacy),
-        "digest": digests(transaction, Pack::Legacy, want.get("digest"))?,
-        "hf26_same": same,
-    });
+    let mut answer = packed(transaction, Pack::Legacy, Some(want))?;
+    answer.insert("hf26_same".into(), same.into());
     if !same {
-        let wanted = want.get("hf26").and_then(|pack| pack.get("digest"));
-        answer["hf26"] = json!({
-            "hex": hex::encode(transaction.to_bytes(Pack::Hf26)),
-            "id": transaction.id(Pack::Hf26),
-            "digest": digests(transaction, Pack::Hf26, wanted)?,
-        });
+        let hf26 = packed(transaction, Pack::Hf26, want.get("hf26"))?;
+        answer.insert("hf26".into(), hf26.into());
     }
+    Ok(answer.into())
+}
+
+fn packed(
+    transaction: &Transaction,
+    pack: Pack,
+    want: Option<&Value>,
+) -> Result<Map<String, Value>, Refused> {
+    let mut answer = Map::new();
+    let digests = digests(transaction, pack, want.and_then(|want| want.get("digest")))?;
+    answer.insert("hex".into(), hex::encode(transaction.to_bytes(pack)).into());
+    answer.insert("id".into(), transaction.id(pack).to_string().into());
+    answer.insert("digest".into(), digests);
     Ok(answer)
 }
 
