@@ -1,0 +1,348 @@
+//! Conforming media playlists from a timeline: the whole list at once, [`assemble`].
+//!
+//! [`LivePlaylist`](crate::LivePlaylist) gives the same bytes one segment at a time.
+
+use std::num::NonZeroU32;
+
+use alive_core::{GatewayUrl, Segment, StorageKind};
+
+use crate::{
+    decimal::last_digit,
+    model::{MediaHeader, PlaylistType},
+    write::{ENDLIST, push_header},
+};
+
+/// How a list of a stream's segments is made.
+///
+/// ```
+/// use alive_playlist::{Extension, ListSettings};
+/// let settings = ListSettings::default().gateway("https://ipfs.example/".parse()?).target_seconds(6.try_into()?);
+/// assert_eq!(ListSettings::default().extension(Extension::Ts), ListSettings::default());
+/// # drop(settings);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ListSettings {
+    /// Where viewers fetch segments; `None` is the host that serves the list, whatever name it was reached by.
+    pub gateway: Option<GatewayUrl>,
+    /// The target duration that is announced at least, in seconds. It may not change while a stream lives, so it should
+    /// leave room over the recorder's segments: 12 for segments of 10 seconds. A node that restarts must give at least
+    /// the value that it announced before.
+    pub target_seconds: NonZeroU32,
+    /// What the segments are, told to players by the name in the URI: several refuse a segment without it.
+    pub extension: Extension,
+}
+
+impl ListSettings {
+    /// Sets where viewers fetch segments.
+    #[must_use]
+    pub fn gateway(self, gateway: GatewayUrl) -> Self {
+        Self { gateway: Some(gateway), ..self }
+    }
+
+    /// Sets the target duration that is announced at least.
+    #[must_use]
+    pub fn target_seconds(self, target_seconds: NonZeroU32) -> Self {
+        Self { target_seconds, ..self }
+    }
+
+    /// Sets what the segments are.
+    #[must_use]
+    pub fn extension(self, extension: Extension) -> Self {
+        Self { extension, ..self }
+    }
+}
+
+impl Default for ListSettings {
+    /// Segments of MPEG-TS, about 10 seconds each, from the host that serves the list.
+    fn default() -> Self {
+        const TWELVE: NonZeroU32 = NonZeroU32::MIN.saturating_add(11);
+        Self { gateway: None, target_seconds: TWELVE, extension: Extension::Ts }
+    }
+}
+
+/// The file extension of segments. Source: `spec/hls.md`, section 1.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Extension {
+    /// A fragment of MP4.
+    M4s,
+    /// MP4.
+    Mp4,
+    /// MPEG-TS.
+    #[default]
+    Ts,
+}
+
+impl Extension {
+    /// The extension without its dot.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::M4s => "m4s",
+            Self::Mp4 => "mp4",
+            Self::Ts => "ts",
+        }
+    }
+}
+
+/// Writes the list of `segments`: of type EVENT, or VOD with `EXT-X-ENDLIST` once the stream has `ended`.
+///
+/// Numbering starts at 0 and counts gaps. The target duration covers the longest segment, the version is 8 only when a
+/// gap is listed. Equal input gives equal bytes on every node. Source: `spec/hls.md`, sections 1, 3 and 4;
+/// `spec/indexer.md`, section 6.
+///
+/// ```
+/// use alive_core::Segment;
+/// use alive_playlist::{ListSettings, assemble};
+/// let id = "QmbFMke1KXqnYyBBWxB74N4c5SBnJMVAiMNRcGu6x1AwQH".parse()?;
+/// let text = assemble(&[Segment::new(id, "10.5".parse()?)], true, &ListSettings::default());
+/// assert_eq!(String::from_utf8(text)?, "\
+/// #EXTM3U
+/// #EXT-X-VERSION:3
+/// #EXT-X-TARGETDURATION:12
+/// #EXT-X-MEDIA-SEQUENCE:0
+/// #EXT-X-PLAYLIST-TYPE:VOD
+/// #EXTINF:10.500000,
+/// /ipfs/QmbFMke1KXqnYyBBWxB74N4c5SBnJMVAiMNRcGu6x1AwQH?filename=0.ts
+/// #EXT-X-ENDLIST
+/// ");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub fn assemble<'s, I>(segments: I, ended: bool, settings: &ListSettings) -> Vec<u8>
+where
+    I: IntoIterator<Item = &'s Segment, IntoIter: Clone>,
+{
+    let segments = segments.into_iter();
+    let mut shape = Shape::new(settings);
+    let mut count = 0_usize;
+    for segment in segments.clone() {
+        shape.add(segment);
+        count += 1;
+    }
+    let mut writer = SegmentWriter::new(settings);
+    let mut out = Vec::with_capacity(HEADER_ROOM + ENDLIST.len() + count * writer.usual_bytes());
+    push_header(&mut out, &shape.header(ended));
+    for segment in segments {
+        writer.push(&mut out, segment);
+    }
+    if ended {
+        out.extend_from_slice(ENDLIST);
+    }
+    out
+}
+
+/// More than any header takes.
+pub(crate) const HEADER_ROOM: usize = 128;
+
+/// What the header has to know of the segments.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Shape {
+    target: u32,
+    has_gap: bool,
+}
+
+impl Shape {
+    pub(crate) fn new(settings: &ListSettings) -> Self {
+        Self { target: settings.target_seconds.get(), has_gap: false }
+    }
+
+    /// Takes a segment into account; nothing that it changes is ever taken back.
+    pub(crate) fn add(&mut self, segment: &Segment) {
+        const MICROS_U32: u32 = 1_000_000;
+        self.target = self.target.max(segment.duration.as_micros().div_ceil(MICROS_U32));
+        self.has_gap |= segment.flags.gap();
+    }
+
+    pub(crate) fn target(self) -> u32 {
+        self.target
+    }
+
+    pub(crate) fn header(self, ended: bool) -> MediaHeader {
+        MediaHeader {
+            version: Some(if self.has_gap { 8 } else { 3 }),
+            playlist_type: Some(if ended { PlaylistType::Vod } else { PlaylistType::Event }),
+            ended,
+            ..MediaHeader::new(self.target.into())
+        }
+    }
+}
+
+/// Writes segments one after another; what is the same in each is prepared once.
+#[derive(Clone, Debug)]
+pub(crate) struct SegmentWriter {
+    before_cid: Box<[u8]>,
+    before_skylink: Box<[u8]>,
+    file_name: FileName,
+}
+
+impl SegmentWriter {
+    /// Starts with number 0.
+    pub(crate) fn new(settings: &ListSettings) -> Self {
+        let base = settings.gateway.as_ref().map_or("", GatewayUrl::base);
+        Self {
+            before_cid: format!("{base}/ipfs/").into_bytes().into(),
+            before_skylink: format!("{base}/").into_bytes().into(),
+            file_name: FileName::new(settings.extension),
+        }
+    }
+
+    /// Bytes of a segment with the longest usual id and no flags.
+    pub(crate) fn usual_bytes(&self) -> usize {
+        const LONGEST_USUAL_ID: usize = 59;
+        const AROUND: usize = "#EXTINF:10.000000,\n?filename=17280.m4s\n".len();
+        self.before_cid.len() + LONGEST_USUAL_ID + AROUND
+    }
+
+    pub(crate) fn push(&mut self, out: &mut Vec<u8>, segment: &Segment) {
+        if segment.flags.discontinuity() {
+            out.extend_from_slice(b"#EXT-X-DISCONTINUITY\n");
+        }
+        if segment.flags.gap() {
+            out.extend_from_slice(b"#EXT-X-GAP\n");
+        }
+        push_extinf(out, segment.duration.as_micros());
+        out.extend_from_slice(match segment.content.kind() {
+            StorageKind::Skynet => &self.before_skylink,
+            _ => &self.before_cid,
+        });
+        out.extend_from_slice(segment.content.as_bytes());
+        out.extend_from_slice(&self.file_name.text);
+        self.file_name.count_up();
+    }
+}
+
+/// The end of a URI line, `?filename=N.ts`, counted up in place: that is quicker than printing each number.
+#[derive(Clone, Debug)]
+struct FileName {
+    text: Vec<u8>,
+    dot: usize,
+}
+
+impl FileName {
+    const START: &str = "?filename=";
+
+    fn new(extension: Extension) -> Self {
+        let text = format!("{}0.{}\n", Self::START, extension.as_str()).into_bytes();
+        Self { text, dot: Self::START.len() + 1 }
+    }
+
+    fn count_up(&mut self) {
+        let digits = self.text.get_mut(Self::START.len()..self.dot).unwrap_or_default();
+        for digit in digits.iter_mut().rev() {
+            if *digit != b'9' {
+                *digit += 1;
+                return;
+            }
+            *digit = b'0';
+        }
+        self.text.insert(Self::START.len(), b'1');
+        self.dot += 1;
+    }
+}
+
+/// Writes `#EXTINF` of a stream's segment, which is shorter than 100 seconds, in one piece.
+fn push_extinf(out: &mut Vec<u8>, micros: u32) {
+    const TEN_SECONDS: u32 = 10_000_000;
+    if micros < TEN_SECONDS {
+        let mut line = *b"#EXTINF:0.000000,\n";
+        let [.., s0, _, f1, f2, f3, f4, f5, f6, _, _] = &mut line;
+        push_digits([s0, f1, f2, f3, f4, f5, f6], micros);
+        out.extend_from_slice(&line);
+    } else {
+        let mut line = *b"#EXTINF:00.000000,\n";
+        let [.., s1, s0, _, f1, f2, f3, f4, f5, f6, _, _] = &mut line;
+        push_digits([s1, s0, f1, f2, f3, f4, f5, f6], micros);
+        out.extend_from_slice(&line);
+    }
+}
+
+/// Fills places with the digits of a number, the last digit in the last place.
+fn push_digits<const N: usize>(places: [&mut u8; N], mut value: u32) {
+    for place in places.into_iter().rev() {
+        *place = last_digit(value.into());
+        value /= 10;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use alive_core::Flags;
+    use rstest::rstest;
+
+    use super::*;
+    use crate::model::MediaPlaylist;
+
+    const CID: &str = "QmbFMke1KXqnYyBBWxB74N4c5SBnJMVAiMNRcGu6x1AwQH";
+    const SKYLINK: &str = "AACogzrAimYPG42tDOKhS3lXZD8YvlF8Q8R17afe95iV2Q";
+
+    fn segment(content: &str, duration: &str) -> Segment {
+        Segment::new(content.parse().unwrap(), duration.parse().unwrap())
+    }
+
+    fn text(segments: &[Segment], ended: bool, settings: &ListSettings) -> String {
+        String::from_utf8(assemble(segments, ended, settings)).unwrap()
+    }
+
+    #[rstest]
+    #[case("0.000001")]
+    #[case("9.999999")]
+    #[case("10.000000")]
+    #[case("99.999999")]
+    fn durations_have_six_decimals(#[case] duration: &str) {
+        let list = text(&[segment(CID, duration)], false, &ListSettings::default());
+        assert!(list.contains(&format!("\n#EXTINF:{duration},\n")), "{list}");
+    }
+
+    #[test]
+    fn each_storage_has_its_own_path() {
+        let segments = [segment(CID, "1"), segment(SKYLINK, "1")];
+        let settings = ListSettings::default().gateway("https://gw.example/x//".parse().unwrap());
+        let list = text(&segments, false, &settings);
+        let uris: Vec<_> = list.lines().filter(|line| !line.starts_with('#')).collect();
+        assert_eq!(
+            uris,
+            [
+                format!("https://gw.example/x/ipfs/{CID}?filename=0.ts"),
+                format!("https://gw.example/x/{SKYLINK}?filename=1.ts")
+            ]
+        );
+    }
+
+    #[test]
+    fn file_names_count_up() {
+        let mut name = FileName::new(Extension::Mp4);
+        for number in 0..10_010 {
+            assert_eq!(name.text, format!("?filename={number}.mp4\n").into_bytes());
+            name.count_up();
+        }
+    }
+
+    #[test]
+    fn the_extension_names_the_kind_of_segment() {
+        let settings = ListSettings::default().extension(Extension::M4s);
+        let list = text(&[segment(CID, "1")], false, &settings);
+        assert!(list.ends_with(&format!("/ipfs/{CID}?filename=0.m4s\n")));
+    }
+
+    #[test]
+    fn a_gap_keeps_its_number_and_raises_the_version() {
+        let gap = segment(CID, "1").with_flags(Flags::GAP.with_discontinuity());
+        let list =
+            text(&[segment(CID, "1"), gap, segment(CID, "2")], true, &ListSettings::default());
+        let list = MediaPlaylist::read(list.as_bytes()).unwrap();
+        assert_eq!(list.header().version, Some(8));
+        let flags: Vec<_> = list.segments().iter().map(|s| (s.gap, s.discontinuity)).collect();
+        assert_eq!(flags, [(false, false), (true, true), (false, false)]);
+        assert!(list.segments()[2].uri.as_str().ends_with("?filename=2.ts"));
+    }
+
+    #[test]
+    fn the_target_covers_the_longest_segment() {
+        let settings = ListSettings::default().target_seconds(10.try_into().unwrap());
+        for (duration, target) in [("9.1", 10), ("10", 10), ("10.000001", 11), ("99.999999", 100)] {
+            let list = assemble(&[segment(CID, duration)], false, &settings);
+            assert_eq!(MediaPlaylist::read(&list).unwrap().header().target_duration, target);
+        }
+    }
+}

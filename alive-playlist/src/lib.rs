@@ -1,0 +1,33 @@
+#![doc = include_str!("../README.md")]
+
+mod assemble;
+#[cfg(feature = "testing")]
+pub mod conformance;
+mod decimal;
+#[doc(hidden)]
+pub mod fuzzing;
+mod halive;
+mod line_text;
+mod live;
+#[cfg(feature = "m3u8-rs")]
+mod m3u8;
+mod model;
+pub mod probe;
+mod read;
+mod recorder;
+mod time;
+mod write;
+
+pub use assemble::{Extension, ListSettings, assemble};
+pub use halive::{HaliveItem, HaliveTail, halive_playlist};
+pub use line_text::{FrameRate, LineTextError, Quoted, Title, Uri, Word};
+pub use live::{EndedPlaylist, LivePlaylist};
+#[cfg(feature = "m3u8-rs")]
+pub use m3u8::{ConversionError, ConversionProblem};
+pub use model::{
+    ByteRange, Key, KeyError, KeySet, KeySetError, Map, MediaHeader, MediaPlaylist, MediaSegment,
+    ModelError, MultivariantPlaylist, Playlist, PlaylistType, Resolution, Variant,
+};
+pub use read::{AttributeProblem, MAX_LINE_BYTES, MAX_LIST_BYTES, Problem, ReadError};
+pub use recorder::{Progress, RecordedSegment, Recording, Restart, Unsupported};
+pub use time::{MediaDuration, MediaDurationError, ProgramDateTime};

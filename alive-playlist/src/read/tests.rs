@@ -1,0 +1,180 @@
+//! One accepted or refused behaviour a test; the golden vectors cover the rest.
+
+use rstest::rstest;
+
+use super::*;
+use crate::model::ByteRange;
+
+const HEAD: &str = "#EXTM3U\n#EXT-X-TARGETDURATION:10\n";
+
+fn media(text: &str) -> MediaPlaylist<'_> {
+    MediaPlaylist::read(text.as_bytes()).unwrap_or_else(|e| panic!("{e}: {text}"))
+}
+
+fn refusal(text: &str) -> ReadError {
+    match Playlist::read(text.as_bytes()) {
+        Err(error) => error,
+        Ok(list) => panic!("accepted: {text}\nas: {list}"),
+    }
+}
+
+#[rstest]
+#[case("#EXTM3U  \r\n#EXT-X-TARGETDURATION:10\r\n")]
+#[case("#EXTM3U\n#EXT-X-TARGETDURATION:10\n#EXTM3U\n")]
+#[case("#EXTM3U\n   \n\n#EXT-X-TARGETDURATION:10\n#EXT-X-ENDLISTX\n#EXTX\n#comment\n")]
+#[case("#EXTM3U\n#EXT-X-TARGETDURATION:10\n#EXT-X-BYTERANGE:7\n#EXTINF:10,\n")]
+#[case("#EXTM3U\n#EXT-X-DATERANGE:broken,list\n#EXT-X-START:\n#EXT-X-TARGETDURATION:10\r")]
+fn lists_without_segments_are_read(#[case] text: &str) {
+    let list = media(text);
+    assert!(list.segments().is_empty() && !list.header().ended);
+}
+
+#[test]
+fn tags_in_front_of_a_uri_belong_to_it_in_any_order_and_the_last_counts() {
+    let text = format!(
+        "{HEAD}#EXTINF:1,old\n#EXT-X-GAP\n#EXT-X-BYTERANGE:1@1\n#EXTINF:2\n#EXT-X-BYTERANGE:5@7\n#EXT-X-DISCONTINUITY\n \
+         spaced #1.ts \n#EXTINF:3,\nb\n"
+    );
+    let list = media(&text);
+    let [first, second] = list.segments() else { panic!("{list}") };
+    assert_eq!(first.uri.as_str(), " spaced #1.ts ");
+    assert!(first.title.is_none() && first.gap && first.discontinuity);
+    assert_eq!(first.byte_range, ByteRange::new(7, 5));
+    assert_eq!(first.duration.as_micros(), 2_000_000);
+    assert!(!second.gap && !second.discontinuity && second.byte_range.is_none());
+}
+
+#[test]
+fn segments_behind_the_end_count() {
+    let text = format!("{HEAD}#EXT-X-ENDLIST\n#EXTINF:1,\na\n");
+    let list = media(&text);
+    assert!(list.header().ended);
+    assert_eq!(list.segments().len(), 1);
+}
+
+#[test]
+fn what_is_not_understood_of_type_and_date_is_none() {
+    let text = format!(
+        "{HEAD}#EXT-X-PLAYLIST-TYPE:event\n#EXT-X-PROGRAM-DATE-TIME:2026-01-01T00:00:00Z\n\
+         #EXT-X-PROGRAM-DATE-TIME:yesterday\n#EXTINF:1,\na\n"
+    );
+    let list = media(&text);
+    assert_eq!(list.header().playlist_type, None);
+    assert_eq!(list.segments()[0].program_date_time, None);
+}
+
+#[test]
+fn the_last_number_may_be_the_largest() {
+    let head = format!("{HEAD}#EXT-X-MEDIA-SEQUENCE:18446744073709551615\n");
+    let one = format!("{head}#EXTINF:1,\na\n");
+    assert_eq!(media(&one).header().media_sequence, u64::MAX);
+    assert_eq!(refusal(&format!("{one}#EXTINF:1,\nb\n")).problem(), &Problem::SequenceEnd);
+}
+
+#[test]
+fn a_line_may_be_as_long_as_the_limit() {
+    let line = "x".repeat(MAX_LINE_BYTES);
+    assert_eq!(media(&format!("{HEAD}#EXTINF:1,\n{line}\n")).segments().len(), 1);
+    let error = refusal(&format!("{HEAD}#EXTINF:1,\n{line}x\n"));
+    assert_eq!((error.line(), error.problem()), (4, &Problem::LineLength));
+}
+
+#[test]
+fn a_list_may_have_as_many_segments_as_the_limit() {
+    let full = HEAD.to_owned() + &"#EXTINF:1,\na\n".repeat(MediaPlaylist::MAX_SEGMENTS);
+    assert_eq!(media(&full).segments().len(), MediaPlaylist::MAX_SEGMENTS);
+    assert_eq!(refusal(&(full + "#EXTINF:1,\na\n")).problem(), &Problem::Segments);
+}
+
+#[test]
+fn a_list_over_the_size_limit_is_refused_unread() {
+    let bytes = vec![b'x'; MAX_LIST_BYTES + 1];
+    let error = Playlist::read(&bytes).unwrap_err();
+    assert_eq!(error.problem(), &Problem::FileSize(MAX_LIST_BYTES + 1));
+}
+
+#[rstest]
+#[case(b"\xef\xbb\xbf#EXTM3U\n", 1)]
+#[case(b"#EXTM3U\n#EXT-X-TARGETDURATION:10\n\xff\n", 3)]
+#[case(b"#EXTM3U\n\n#a\tb\n", 3)]
+#[case(b"#EXTM3U\n#\xc2\x85\n", 2)]
+#[case(b"#EXTM3U\n#EXT-X-TARGETDURATION:1\r0\n", 2)]
+#[case(b"#EXTM3U\r\r\n", 1)]
+fn bad_bytes_are_reported_with_their_line(#[case] bytes: &[u8], #[case] line: usize) {
+    assert_eq!(Playlist::read(bytes).unwrap_err().line(), line);
+}
+
+#[rstest]
+#[case("#EXTINF:1,\na\n", 2, "R4")]
+#[case("a\n", 1, "R5")]
+#[case("#EXT-X-STREAM-INF:BANDWIDTH=1\na\nb\n", 3, "R5")]
+#[case("#EXTINF\na\n", 1, "R6")]
+#[case("#EXTINF: 1,\na\n", 1, "R6")]
+#[case("#EXT-X-VERSION:\n", 1, "R7")]
+#[case("#EXT-X-TARGETDURATION: 10\n", 1, "R7")]
+#[case("#EXT-X-MEDIA-SEQUENCE:+1\n", 1, "R7")]
+#[case("#EXT-X-BYTERANGE:1@\n", 1, "R7")]
+#[case("#EXT-X-STREAM-INF:BANDWIDTH=1,RESOLUTION=1x\na\n", 1, "R7")]
+#[case("#EXT-X-TARGETDURATION:1\n#EXT-X-DISCONTINUITY\n#EXT-X-DISCONTINUITY-SEQUENCE:1\n", 3, "R8")]
+#[case("#EXTINF:1,\na\n#EXT-X-DISCONTINUITY-SEQUENCE:1\n", 3, "R8")]
+#[case("#EXT-X-PLAYLIST-TYPE:x\n#EXT-X-PLAYLIST-TYPE:VOD\n", 2, "R9")]
+#[case("#EXT-X-TARGETDURATION:1\n#EXT-X-TARGETDURATION:1\n", 2, "R9")]
+#[case("#EXT-X-MEDIA:TYPE=AUDIO\n#EXT-X-GAP\n", 2, "R10")]
+#[case("#EXT-X-BITRATE:1\n#EXT-X-SESSION-KEY:\n", 2, "R10")]
+#[case("#EXT-X-STREAM-INF:BANDWIDTH=1\n#EXT-X-STREAM-INF:BANDWIDTH=1\na\n", 2, "R11")]
+#[case("#EXT-X-STREAM-INF:BANDWIDTH=1\n#x\n", 2, "R11")]
+#[case("#EXT-X-STREAM-INF\na\n", 1, "R11")]
+#[case("#EXT-X-MAP:URI=init.mp4\n", 1, "R12")]
+#[case("#EXT-X-MAP\n", 1, "R12")]
+#[case("#EXT-X-MAP:URI=\"a\",X=1,X=2\n", 1, "R12")]
+#[case("#EXT-X-KEY:URI=\"k\"\n", 1, "R12")]
+#[case("#EXT-X-KEY:METHOD=AES-128\n", 1, "R12")]
+#[case("#EXT-X-STREAM-INF:BANDWIDTH=1,CODECS=avc1\na\n", 1, "R12")]
+#[case("#EXT-X-STREAM-INF:BANDWIDTH=1,RESOLUTION=640\na\n", 1, "R12")]
+#[case("#EXT-X-STREAM-INF:BANDWIDTH=1,FRAME-RATE=30.\na\n", 1, "R12")]
+#[case("#EXT-X-STREAM-INF:BANDWIDTH=1, FRAME-RATE=30\na\n", 1, "R12")]
+#[case("#EXTINF:1,\n#EXT-X-BYTERANGE:5@0\na\n#EXTINF:1,\n#EXT-X-BYTERANGE:5\nb\n", 6, "R13")]
+#[case("#EXTINF:1,\na\n#EXTINF:1,\n#EXT-X-BYTERANGE:5\na\n", 5, "R13")]
+#[case("#EXTINF:1,\n#EXT-X-BYTERANGE:1@18446744073709551615\na\n", 3, "R13")]
+#[case("#EXT-X-MAP:URI=\"a\",BYTERANGE=\"5\"\n", 1, "R13")]
+fn each_rule_refuses_and_names_the_line(
+    #[case] body: &str,
+    #[case] line_of_body: usize,
+    #[case] rule: &str,
+) {
+    let error = refusal(&format!("#EXTM3U\n{body}"));
+    assert_eq!(error.line(), line_of_body + 1, "{error}");
+    assert_eq!(rule_of(error.problem()), rule, "{error}");
+}
+
+/// The rule of the specification that a problem belongs to.
+fn rule_of(problem: &Problem) -> &'static str {
+    match problem {
+        Problem::NoTargetDuration => "R4",
+        Problem::UriWithoutExtinf(_) | Problem::UriWithoutStreamInf(_) => "R5",
+        Problem::Duration(_) | Problem::DurationRange(_) => "R6",
+        Problem::Integer { .. } | Problem::SequenceEnd => "R7",
+        Problem::Late(_) => "R8",
+        Problem::Twice(_) => "R9",
+        Problem::Mixed(_) => "R10",
+        Problem::StreamInfWithoutUri
+        | Problem::Attributes { problem: AttributeProblem::Missing("BANDWIDTH"), .. } => "R11",
+        Problem::Attributes { .. } => "R12",
+        Problem::ByteRangeEnd | Problem::ByteRangeOffset => "R13",
+        other => panic!("{other}"),
+    }
+}
+
+#[test]
+fn an_empty_quoted_uri_is_a_uri() {
+    let text = format!("{HEAD}#EXT-X-MAP:URI=\"\"\n#EXTINF:1,\na\n");
+    assert_eq!(media(&text).segments()[0].map.as_ref().map(|map| map.uri.as_str()), Some(""));
+}
+
+#[test]
+fn the_other_kind_of_list_is_told_apart() {
+    let master = b"#EXTM3U\n#EXT-X-STREAM-INF:BANDWIDTH=1\na\n";
+    assert_eq!(MediaPlaylist::read(master).unwrap_err().problem(), &Problem::Multivariant);
+    let media = b"#EXTM3U\n#EXT-X-TARGETDURATION:1\n";
+    assert_eq!(MultivariantPlaylist::read(media).unwrap_err().problem(), &Problem::Media);
+}
