@@ -202,7 +202,9 @@ impl Index {
         let block = self.reversible.pop_back()?;
         let mut changes: Vec<Change> = block.changes.into_iter().map(Change::inverse).collect();
         changes.reverse();
-        changes.iter().for_each(|change| self.put(change));
+        for change in &changes {
+            self.put(change);
+        }
         for account in &block.new_accounts {
             self.accounts.remove(account);
         }

@@ -161,7 +161,6 @@ pub struct LiveKeyError(Excerpt);
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[expect(clippy::exhaustive_enums, reason = "the protocol numbers exactly these three")]
-#[expect(clippy::large_enum_variant, reason = "pushes, the large one, are nearly all operations")]
 pub enum Op {
     /// Adds a chunk or a single segment. Code 0.
     Push(Push),

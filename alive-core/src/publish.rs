@@ -47,7 +47,7 @@ pub struct PublisherConfig {
 
 impl PublisherConfig {
     /// Longest time between pushes. Source: `spec/indexer.md`, section 8.
-    pub const MAX_INTERVAL: Duration = Duration::from_secs(300);
+    pub const MAX_INTERVAL: Duration = Duration::from_mins(5);
 
     /// Sets the time between pushes, cut to [`MAX_INTERVAL`](Self::MAX_INTERVAL).
     #[must_use]
@@ -78,11 +78,11 @@ impl Default for PublisherConfig {
     /// A push a minute, live cache on, the stream left open at the end, retries from 1 to 60 seconds.
     fn default() -> Self {
         Self {
-            interval: Duration::from_secs(60),
+            interval: Duration::from_mins(1),
             live: true,
             end_stream: false,
             retry_first: Duration::from_secs(1),
-            retry_max: Duration::from_secs(60),
+            retry_max: Duration::from_mins(1),
         }
     }
 }
@@ -412,7 +412,7 @@ impl Publisher {
             return;
         }
         if let Some(bundle) = self.resend.pop_front() {
-            return self.resend_bundle(bundle);
+            return self.resend_bundle(&bundle);
         }
         let mut writer = ChunkWriter::default();
         let mut taken: Option<(RangeInclusive<SegmentNumber>, Segment)> = None;
@@ -477,8 +477,8 @@ impl Publisher {
     }
 
     /// Broadcasts a push from before a restart again, with the content it had.
-    fn resend_bundle(&mut self, bundle: Bundle) {
-        let Bundle { seq, first, last, src, len, discontinuity } = bundle;
+    fn resend_bundle(&mut self, bundle: &Bundle) {
+        let Bundle { seq, first, last, src, len, discontinuity } = *bundle;
         let push = new_push(&self.link, seq, src, len, discontinuity);
         self.effects.push_back(Effect::Broadcast(Op::Push(push.clone())));
         self.batch = Some(Batch { seq, numbers: first..=last, content: Batched::Push(push) });

@@ -76,7 +76,7 @@ pub struct Timeline {
 
 impl Timeline {
     /// How long a live list waits for content that cannot be had, unless set otherwise.
-    pub const DEFAULT_PATIENCE: Duration = Duration::from_secs(60);
+    pub const DEFAULT_PATIENCE: Duration = Duration::from_mins(1);
     /// Most segments that a list takes from the live cache ahead of the chain. Our own limit: eleven hours of ten-second
     /// segments, far more than the cache keeps.
     pub const MAX_LIVE_AHEAD: usize = 4096;

@@ -48,11 +48,11 @@ fn chunk(input: &Value) -> Result<Value, String> {
 }
 
 fn listed(segment: &Segment) -> Value {
-    let mut line = json!({"cid": segment.content, "len": seconds(segment.duration)});
-    if segment.flags != Flags::NONE {
-        line["flags"] = json!(segment.flags.as_str());
+    let Segment { content, duration, flags } = segment;
+    if *flags == Flags::NONE {
+        return json!({"cid": content, "len": seconds(*duration)});
     }
-    line
+    json!({"cid": content, "len": seconds(*duration), "flags": flags.as_str()})
 }
 
 fn segment(value: &Value) -> Result<Segment, String> {
