@@ -66,7 +66,9 @@ impl Block {
 #[non_exhaustive]
 pub enum BlockError {
     /// The hash is of a function or a length that is not verified here.
-    #[error("hash {code:#x} with a digest of {len} bytes cannot be verified, only sha2-256 and identity")]
+    #[error(
+        "hash {code:#x} with a digest of {len} bytes cannot be verified, only sha2-256 and identity"
+    )]
     Hash {
         /// The hash code.
         code: u64,

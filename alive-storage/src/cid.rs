@@ -267,9 +267,8 @@ pub(crate) fn decode_multihash(mut bytes: &[u8]) -> Result<Multihash, CidError> 
         .ok()
         .filter(|len| (shortest..=MAX_DIGEST_LEN).contains(len))
         .ok_or(CidError::Digest { code, len: want })?;
-    let (digest, rest) = bytes
-        .split_at_checked(len)
-        .ok_or(CidError::Truncated { have: bytes.len(), want })?;
+    let (digest, rest) =
+        bytes.split_at_checked(len).ok_or(CidError::Truncated { have: bytes.len(), want })?;
     if !rest.is_empty() {
         return Err(CidError::Trailing(rest.len()));
     }

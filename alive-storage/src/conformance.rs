@@ -60,10 +60,14 @@ fn import(input: &Value) -> Result<Value, String> {
     let mut content = Content::new(input)?;
     let mut importer = Importer::new(options(input)?);
     let mut seen = Seen::default();
+    let mut sink = |block: &NewBlock<'_>| {
+        seen.add(block);
+        Ok::<(), Infallible>(())
+    };
     while let Some(piece) = content.next_piece() {
-        let Ok(()) = importer.push(piece, &mut |block| seen.add(block));
+        let Ok(()) = importer.push(piece, &mut sink);
     }
-    let Ok(root) = importer.finish(&mut |block| seen.add(block));
+    let Ok(root) = importer.finish(&mut sink);
     Ok(seen.describe(&root))
 }
 
@@ -75,13 +79,12 @@ struct Seen {
 }
 
 impl Seen {
-    fn add(&mut self, block: &NewBlock<'_>) -> Result<(), Infallible> {
+    fn add(&mut self, block: &NewBlock<'_>) {
         // Two codecs of one digest would be two blocks, but no raw leaf is a valid dag-pb node of the same file.
         if let Ok(digest) = block.cid().hash().digest().try_into() {
             self.unique.insert(digest);
         }
         self.last = (block.size() <= SHOWN_ROOT).then(|| block.to_bytes().to_vec());
-        Ok(())
     }
 
     fn describe(&self, root: &Root) -> Value {

@@ -14,8 +14,6 @@ mod varint;
 pub use self::{
     block::{Block, BlockError, MAX_BLOCK_BYTES, NewBlock},
     storage::{BlockStorage, DiskStorage, MemoryStorage},
-    store::{
-        BlockBatch, BlockStore, DiskBatch, DiskStore, MemoryBatch, MemoryStore, StoreError,
-    },
+    store::{BlockBatch, BlockStore, DiskBatch, DiskStore, MemoryBatch, MemoryStore, StoreError},
     varint::VarintError,
 };

@@ -9,6 +9,7 @@ mod read;
 mod walk;
 pub(crate) mod wire;
 
+pub(crate) use self::node::{LinkCursor, Node};
 pub use self::{
     import::{Importer, Root, import},
     node::NodeError,
@@ -17,4 +18,3 @@ pub use self::{
     walk::{FileWalk, MAX_DEPTH, MAX_EMPTY_NODES, ReadError, Step},
     wire::WireError,
 };
-pub(crate) use self::node::{LinkCursor, Node};

@@ -1,6 +1,6 @@
 //! Blocks on disk: [`DiskStore`].
 //!
-//! A batch of blocks is appended to one new *pack*, a CARv1 file that any IPFS tool reads; small batches (the CSV of a
+//! A batch of blocks is appended to one new *pack*, a `CARv1` file that any IPFS tool reads; small batches (the CSV of a
 //! chunk) go into the index itself. The index, a `redb` database, says where each block is and is the only truth: a
 //! block is here when, and only when, a commit of the index names it.
 //!

@@ -68,7 +68,10 @@ impl BlockStore for MemoryStore {
     fn get(&self, hash: &Multihash) -> Result<Option<Block>, StoreError> {
         let Ok(digest) = digest_of(hash) else { return Ok(None) };
         let data = self.read().blocks.get(&digest).cloned();
-        data.map(|data| Block::check(*hash, data).map_err(|error| StoreError::Corrupt(error.into()))).transpose()
+        data.map(|data| {
+            Block::check(*hash, data).map_err(|error| StoreError::Corrupt(error.into()))
+        })
+        .transpose()
     }
 
     fn has(&self, hash: &Multihash) -> Result<bool, StoreError> {

@@ -193,7 +193,10 @@ impl Importer {
         }
     }
 
-    #[expect(clippy::expect_used, reason = "a version 0 cid of SHA2-256 with 32 bytes exists always")]
+    #[expect(
+        clippy::expect_used,
+        reason = "a version 0 cid of SHA2-256 with 32 bytes exists always"
+    )]
     fn node_cid(&self) -> impl FnOnce(Multihash) -> Cid + use<> {
         let version = self.options.cid_version();
         move |hash| match version {

@@ -135,11 +135,14 @@ fn collect<S: BlockStore + ?Sized>(store: &S, walk: FileWalk) -> Result<Bytes, R
 fn fetch<S: BlockStore + ?Sized>(store: &S, cid: Cid) -> Result<Block, ReadError> {
     match store.get(cid.hash()) {
         Ok(Some(block)) => Ok(block),
-        Ok(None) => Err(ReadError::Missing(cid)),
-        Err(source) => Err(ReadError::Store { cid, source }),
+        Ok(None) => Err(ReadError::Missing(cid.into())),
+        Err(source) => Err(ReadError::Store { cid: cid.into(), source }),
     }
 }
 
 fn has<S: BlockStore + ?Sized>(store: &S, cid: Cid) -> Result<bool, ReadError> {
-    store.has(cid.hash()).map_err(|source| ReadError::Store { cid, source })
+    store.has(cid.hash()).map_err(|source| ReadError::Store { cid: cid.into(), source })
 }
+
+#[cfg(test)]
+mod tests;

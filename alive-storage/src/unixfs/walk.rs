@@ -145,13 +145,13 @@ impl FileWalk {
             }
             cid::DAG_PB => {
                 let node = Node::decode(block)
-                    .map_err(|source| ReadError::Node { cid: wanted.cid, source })?;
+                    .map_err(|source| ReadError::Node { cid: wanted.cid.into(), source })?;
                 self.enter(&wanted, node.file_size())?;
                 self.offer(wanted.start, node.data());
                 let start = wanted.start + node.data().len() as u64;
                 self.stack.push(Frame { node, cursor: LinkCursor::default(), start });
             }
-            codec => return Err(ReadError::Codec { cid: wanted.cid, codec }),
+            codec => return Err(ReadError::Codec { cid: wanted.cid.into(), codec }),
         }
         Ok(())
     }
@@ -178,7 +178,7 @@ impl FileWalk {
                 self.range.end = self.range.end.min(size);
             }
             Some(announced) if announced != size => {
-                return Err(ReadError::ChildSize { cid: wanted.cid, announced, size });
+                return Err(ReadError::ChildSize { cid: wanted.cid.into(), announced, size });
             }
             Some(0) => {
                 self.empty_nodes += 1;
@@ -245,7 +245,7 @@ pub enum ReadError {
     #[error("{cid} holds {size} bytes of content, its parent says {announced}")]
     ChildSize {
         /// The child.
-        cid: Cid,
+        cid: Box<Cid>,
         /// What the parent says, in bytes.
         announced: u64,
         /// What the child holds, in bytes.
@@ -255,7 +255,7 @@ pub enum ReadError {
     #[error("{cid} is of codec {codec:#x}, neither dag-pb nor raw")]
     Codec {
         /// The block.
-        cid: Cid,
+        cid: Box<Cid>,
         /// Its codec.
         codec: u64,
     },
@@ -270,12 +270,12 @@ pub enum ReadError {
     Link(#[source] NodeError),
     /// A block of the tree is not in the store.
     #[error("block {0} is missing")]
-    Missing(Cid),
+    Missing(Box<Cid>),
     /// A block is not a node of a file.
     #[error("{cid} is not a node of a file")]
     Node {
         /// The block.
-        cid: Cid,
+        cid: Box<Cid>,
         /// What is wrong with it.
         source: NodeError,
     },
@@ -286,7 +286,7 @@ pub enum ReadError {
     #[error("block {cid} cannot be read")]
     Store {
         /// The block.
-        cid: Cid,
+        cid: Box<Cid>,
         /// Why.
         source: StoreError,
     },

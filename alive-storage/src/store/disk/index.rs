@@ -1,10 +1,6 @@
 //! The index of a store on disk: which block is where.
 
-use std::{
-    collections::HashMap,
-    fs,
-    path::Path,
-};
+use std::{collections::HashMap, fs, path::Path};
 
 use redb::{Database, ReadableDatabase, ReadableTable, ReadableTableMetadata, TableDefinition};
 
@@ -85,7 +81,11 @@ impl Index {
         write.open_table(BLOCKS).map_err(index_error)?;
         write.open_table(PACKS).map_err(index_error)?;
         write.open_table(PINS).map_err(index_error)?;
-        write.open_table(META).map_err(index_error)?.insert("format", FORMAT).map_err(index_error)?;
+        write
+            .open_table(META)
+            .map_err(index_error)?
+            .insert("format", FORMAT)
+            .map_err(index_error)?;
         write.commit().map_err(index_error)?;
         Ok(index)
     }

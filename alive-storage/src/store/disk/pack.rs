@@ -1,6 +1,6 @@
 //! Packs: files of blocks that are written once and then only read.
 //!
-//! A pack is a CARv1 file without roots, so it can be read, exported and, should the index be lost, indexed again by
+//! A pack is a `CARv1` file without roots, so it can be read, exported and, should the index be lost, indexed again by
 //! any IPFS tool. Layout: `spec/storage.md`, section 4.
 
 use std::{
@@ -72,7 +72,8 @@ impl Packs {
         Ok(data)
     }
 
-    fn path(&self, number: u64) -> PathBuf {
+    /// Where a pack is, or would be.
+    pub(super) fn path(&self, number: u64) -> PathBuf {
         self.path.join(format!("{:x}", number >> SHARD_BITS)).join(format!("{number:016x}.car"))
     }
 

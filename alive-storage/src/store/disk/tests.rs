@@ -1,4 +1,7 @@
-use std::{io::Write as _, thread};
+use std::{
+    io::{Seek as _, SeekFrom, Write as _},
+    thread,
+};
 
 use proptest::prelude::*;
 use tempfile::TempDir;
@@ -30,7 +33,7 @@ fn import(store: &DiskStore, data: &[u8]) -> Cid {
 }
 
 fn data(seed: u8, len: usize) -> Vec<u8> {
-    (0..len).map(|i| (i * 31 + i / 251) as u8 ^ seed).collect()
+    (0..len).map(|i| (i * 31 + i / 251).to_le_bytes()[0] ^ seed).collect()
 }
 
 /// All packs of a store, in order.
@@ -143,7 +146,8 @@ fn an_index_that_is_none_is_an_error() {
 #[test]
 fn damage_is_reported_and_healed_by_storing_again() {
     type Damage = fn(&Path);
-    let cut: Damage = |path| File::options().write(true).open(path).unwrap().set_len(40_000).unwrap();
+    let cut: Damage =
+        |path| File::options().write(true).open(path).unwrap().set_len(40_000).unwrap();
     let lost: Damage = |path| fs::remove_file(path).unwrap();
     let flipped: Damage = |path| {
         let mut bytes = fs::read(path).unwrap();
@@ -223,4 +227,43 @@ proptest! {
             prop_assert_eq!(corrupt.count(), 1);
         }
     }
+}
+
+/// Flips a byte of the last leaf, or of the root if that is all there is.
+fn damage(store: &DiskStore, root: &Cid) {
+    let mut walk = unixfs::FileWalk::whole(*root, u64::MAX);
+    let mut last = *root;
+    while let Ok(step) = walk.poll() {
+        match step {
+            unixfs::Step::Block(cid) => {
+                last = cid;
+                walk.supply(&store.get(cid.hash()).unwrap().unwrap()).unwrap();
+            }
+            unixfs::Step::Data(_) => {}
+            unixfs::Step::Done => break,
+        }
+    }
+    let digest = digest_of(last.hash()).unwrap();
+    match store.index.find(&digest).unwrap().unwrap() {
+        Place::Inline(mut bytes) => {
+            bytes[0] ^= 0x40;
+            store.index.commit(&HashMap::from([(digest, Place::Inline(bytes))]), None).unwrap();
+        }
+        Place::Pack { pack, offset, .. } => {
+            let path = store.packs.path(pack);
+            let mut file = File::options().write(true).open(path).unwrap();
+            file.seek(SeekFrom::Start(offset)).unwrap();
+            file.write_all(b"damage").unwrap();
+        }
+    }
+}
+
+#[tokio::test]
+async fn files_on_disk_heal() {
+    let folder = tempfile::tempdir().unwrap();
+    let storage = crate::DiskStorage::open_dir(folder.path()).unwrap();
+    alive_core::testing::storage_heals(&storage, async |storage: &crate::DiskStorage, id| {
+        damage(storage.store(), &cid::of_content(id).unwrap());
+    })
+    .await;
 }
