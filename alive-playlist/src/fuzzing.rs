@@ -1,5 +1,6 @@
 //! Bodies of fuzz targets: any bytes go in, nothing panics, what is accepted survives a round trip.
 
+pub use crate::probe::fuzzing::probe_ts;
 use crate::{
     model::{MediaPlaylist, Playlist},
     recorder::Recording,
