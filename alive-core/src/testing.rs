@@ -31,10 +31,18 @@
 //! [`Flaky`] is an adapter that fails as planned, to test what a caller does about it.
 #![expect(clippy::panic, reason = "a suite reports a broken promise by a panic, as tests do")]
 
+mod chain;
+mod flaky;
+mod keys;
+mod live;
 mod script;
 mod storage;
 mod store;
 
+pub use chain::{ChainDriver, block_source, broadcaster};
+pub use flaky::{Call, Fault, Flaky};
+pub use keys::{account_keys, signature_scheme};
+pub use live::live_cache;
 pub use storage::{storage, storage_heals, storage_survives};
 pub use store::{stream_store, stream_store_survives};
 

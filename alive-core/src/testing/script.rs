@@ -148,9 +148,14 @@ impl Script {
             raw.iter_mut().take(2).for_each(|byte| *byte = 0);
             return ok(BASE64URL_NOPAD.encode(&raw).parse(), "34 bytes are a Skylink");
         }
-        let hash = ok(Multihash::wrap(HASH_SHA2_256, &self.dice.bytes(32)), "32 bytes fit");
         let v1 = self.dice.below(2) == 0;
-        let cid = if v1 { Ok(Cid::new_v1(CODEC_RAW, hash)) } else { Cid::new_v0(hash) };
-        ok(ContentId::from_cid(&ok(cid, "a SHA2-256 makes a CID")), "a CID is a content id")
+        cid(&mut self.dice, v1)
     }
+}
+
+/// An id of content that nobody has, of version 1 or 0.
+pub(super) fn cid(dice: &mut Dice, v1: bool) -> ContentId {
+    let hash = ok(Multihash::wrap(HASH_SHA2_256, &dice.bytes(32)), "32 bytes fit");
+    let cid = if v1 { Ok(Cid::new_v1(CODEC_RAW, hash)) } else { Cid::new_v0(hash) };
+    ok(ContentId::from_cid(&ok(cid, "a SHA2-256 makes a CID")), "a CID is a content id")
 }
