@@ -1,7 +1,7 @@
 //! All streams of one network over its blocks: [`Index`], with undo of every block that may still be replaced.
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::{HashMap, HashSet, VecDeque},
     sync::Arc,
 };
 
@@ -246,16 +246,14 @@ impl Index {
         account.streams.insert(key.link, slot);
     }
 
-    /// Drops streams from memory that a store has, all but those that undoing needs, and their accounts with them.
+    /// Drops streams from memory that a store has, all but those to keep and those that undoing needs; and accounts with
+    /// their last stream.
     pub fn unload(&mut self, keep: impl Fn(&StreamKey) -> bool) {
-        let undoing: std::collections::HashSet<_> = self
-            .reversible
-            .iter()
-            .flat_map(|block| &block.changes)
-            .map(|c| &c.key.account)
-            .collect();
-        self.accounts.retain(|name, account| {
-            undoing.contains(name) || account.streams.values().any(|slot| keep(&slot.key))
+        let changes = self.reversible.iter().flat_map(|block| &block.changes);
+        let undoing: HashSet<&StreamKey> = changes.map(|change| &*change.key).collect();
+        self.accounts.retain(|_, account| {
+            account.streams.retain(|_, slot| undoing.contains(&*slot.key) || keep(&slot.key));
+            !account.streams.is_empty()
         });
     }
 
@@ -303,9 +301,10 @@ impl Index {
     /// change has been committed.
     fn put(&mut self, change: &Change) {
         let removed = change.after.is_none();
-        self.created -= u64::from(removed);
+        // Saturating, since the counts may come from a store.
+        self.created = self.created.saturating_sub(removed.into());
         let Some(account) = self.accounts.get_mut(&change.key.account) else { return };
-        account.created -= u32::from(removed);
+        account.created = account.created.saturating_sub(removed.into());
         match &change.after {
             None => drop(account.streams.remove(&change.key.link)),
             Some(info) => {

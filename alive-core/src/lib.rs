@@ -6,6 +6,8 @@ mod chunk;
 #[cfg(feature = "testing")]
 pub mod conformance;
 mod content;
+#[doc(hidden)]
+pub mod fuzzing;
 mod gateway;
 mod index;
 pub mod memory;
