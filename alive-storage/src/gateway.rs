@@ -118,7 +118,7 @@ async fn read_body(
 
 /// Whether importing the bytes by some profile gives the id.
 fn is_content(root: &Cid, body: &[u8]) -> bool {
-    [Profile::UnixfsV0, Profile::CidV1, Profile::UnixfsV1].into_iter().any(|profile| {
+    [Profile::UnixfsV02015, Profile::CidV1256k, Profile::UnixfsV12025].into_iter().any(|profile| {
         let options = ImportOptions::from(profile);
         let imported = unixfs::import::<io::Error>(body, options, &mut |_| Ok(()));
         imported.is_ok_and(|imported| imported.cid == *root)

@@ -5,8 +5,9 @@
 //! block is here when, and only when, a commit of the index names it.
 //!
 //! A put therefore goes: write the pack, sync it, sync its directory, commit to the index (one sync). Whatever moment the
-//! power fails at, either the index names the block and the bytes were synced before, or it does not and the pack, or
-//! what there is of it, is removed at the next opening.
+//! power fails at, either the index names the block and the bytes were synced before, or it does not. A pack that the index
+//! does not know is read at the next opening: blocks in it that are whole, by their hash, are taken up, the rest is left.
+//! The same makes the index again if it is lost, but for the small batches that were only there.
 //!
 //! Considered and left: one file a block (a 2 MB segment has 9 blocks, and every one would cost a sync), and all bytes
 //! inside `redb` (it rounds values up to a power of two, so a 256 KiB leaf with its 14 bytes of frame takes 512 KiB).
@@ -74,7 +75,7 @@ pub struct DiskStore {
 }
 
 impl DiskStore {
-    /// Opens the store in a directory, made if it is absent, and removes what a crash has left half written.
+    /// Opens the store in a directory, made if it is absent, and takes up the whole blocks that a crash has left.
     ///
     /// # Errors
     /// [`StoreError::Locked`] if another process (or this one) has it open, [`StoreError::Format`] if a later version
@@ -83,13 +84,36 @@ impl DiskStore {
         let path = path.as_ref();
         fs::create_dir_all(path).map_err(io_error("making the store's directory"))?;
         let lock = lock(&path.join("lock"))?;
-        let index = Index::open(&path.join("index.redb"))?;
+        let index = Index::open(path.join("index.redb"))?;
         let packs = Packs::new(path.join("packs"))?;
-        let last = packs.clean(|pack| index.has_pack(pack))?;
-        let next_pack = last.max(index.last_pack()?).map_or(0, |last| last + 1);
         sync_dir(path)?;
-        let corrupt = Mutex::default();
-        Ok(Self { index, packs, next_pack: next_pack.into(), corrupt, _lock: lock })
+        let numbers = packs.numbers()?;
+        let last = numbers.iter().copied().max().max(index.last_pack()?);
+        let next_pack = last.map_or(0, |last| last + 1).into();
+        let store = Self { index, packs, next_pack, corrupt: Mutex::default(), _lock: lock };
+        for number in numbers {
+            store.recover(number)?;
+        }
+        Ok(store)
+    }
+
+    /// Takes up a pack that the index does not know: whole blocks that are nowhere else are kept.
+    fn recover(&self, number: u64) -> Result<(), StoreError> {
+        if self.index.has_pack(number)? {
+            return Ok(());
+        }
+        let mut places = HashMap::new();
+        let size = self.packs.recover(number, |hash, place| {
+            let digest = digest_of(&hash)?;
+            if !self.index.has(&digest)? {
+                places.insert(digest, place);
+            }
+            Ok(())
+        })?;
+        match size {
+            Some(size) => self.index.commit(&places, Some((number, size))),
+            None => Ok(()),
+        }
     }
 
     /// How many blocks it has.
@@ -133,6 +157,16 @@ impl DiskStore {
         let place = self.index.find(digest)?;
         let same = place.is_some_and(|place| self.load(place).is_ok_and(|old| block.is_same(&old)));
         Ok(same)
+    }
+
+    /// Removes the pack of a commit that failed, unless it came to the disk all the same. What cannot be removed now is
+    /// when the store is opened the next time.
+    fn abandon(&self, pack: Option<(u64, u64)>) {
+        if let Some((number, _)) = pack
+            && self.index.has_pack(number).is_ok_and(|known| !known)
+        {
+            let _left = fs::remove_file(self.packs.path(number));
+        }
     }
 
     // Nothing panics while it holds the lock, and every change is one call: poison says nothing.
@@ -192,14 +226,15 @@ impl DiskBatch<'_> {
             self.inline_bytes += size;
             return Ok(Place::Inline(block.parts().concat()));
         }
-        let pack = match &mut self.pack {
-            Some(pack) => pack,
+        match &mut self.pack {
+            Some(pack) => pack.add(block),
             none => {
                 let number = self.store.next_pack.fetch_add(1, Ordering::Relaxed);
-                none.insert(self.store.packs.create(number)?)
+                let pack = none.insert(self.store.packs.create(number)?);
+                move_inline(&mut self.places, pack)?;
+                pack.add(block)
             }
-        };
-        pack.add(block)
+        }
     }
 
     /// Makes durable and visible what has been added so far.
@@ -208,7 +243,7 @@ impl DiskBatch<'_> {
             return Ok(());
         }
         let pack = self.pack.take().map(PackWriter::finish).transpose()?;
-        self.store.index.commit(&self.places, pack)?;
+        self.store.index.commit(&self.places, pack).inspect_err(|_| self.store.abandon(pack))?;
         let mut corrupt = self.store.corrupt();
         if !corrupt.is_empty() {
             corrupt.retain(|digest| !self.places.contains_key(digest));
@@ -233,6 +268,19 @@ impl BlockBatch for DiskBatch<'_> {
     fn commit(mut self) -> Result<(), StoreError> {
         self.flush()
     }
+}
+
+/// Moves what was to go into the index to a pack, so that a file is not spread over both.
+fn move_inline(
+    places: &mut HashMap<[u8; 32], Place>,
+    pack: &mut PackWriter,
+) -> Result<(), StoreError> {
+    for (digest, place) in places {
+        if let Place::Inline(data) = place {
+            *place = pack.add(&NewBlock::of_digest(digest, data))?;
+        }
+    }
+    Ok(())
 }
 
 /// Whether an error of reading means that the bytes are gone, rather than that they cannot be had now.

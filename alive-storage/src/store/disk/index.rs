@@ -1,8 +1,16 @@
 //! The index of a store on disk: which block is where.
 
-use std::{collections::HashMap, fs, path::Path};
+use std::{
+    collections::HashMap,
+    fs,
+    path::{Path, PathBuf},
+    sync::{PoisonError, RwLock},
+};
 
-use redb::{Database, ReadableDatabase, ReadableTable, ReadableTableMetadata, TableDefinition};
+use redb::{
+    AccessGuard, Database, ReadOnlyTable, ReadableDatabase, ReadableTable, ReadableTableMetadata,
+    TableDefinition, WriteTransaction,
+};
 
 use super::{StoreError, io_error, parent, sync_dir};
 use crate::cid::{self, Cid, Multihash};
@@ -30,6 +38,12 @@ pub(super) enum Place {
 }
 
 impl Place {
+    /// Place of a block of `len` bytes, which are at most 2 MiB.
+    #[expect(clippy::cast_possible_truncation, reason = "a block has at most 2 MiB")]
+    pub(super) fn in_pack(pack: u64, offset: u64, len: usize) -> Self {
+        Self::Pack { pack, offset, len: len as u32 }
+    }
+
     fn encode(&self) -> Vec<u8> {
         match self {
             Self::Inline(data) => [&[0], &data[..]].concat(),
@@ -54,70 +68,58 @@ impl Place {
     }
 }
 
-/// The database.
+/// The database, and how to open it again.
+///
+/// After one failed write, such as on a full disk, `redb` refuses to work until it is opened anew; that is done here, so
+/// that a store goes on by itself once there is room again.
 #[derive(Debug)]
-pub(super) struct Index(Database);
+pub(super) struct Index {
+    path: PathBuf,
+    /// `None` when it could not be opened again.
+    database: RwLock<Option<Database>>,
+}
 
 impl Index {
     /// Opens it. A new one is made under another name first, so that a crash leaves none half made.
-    pub(super) fn open(path: &Path) -> Result<Self, StoreError> {
+    pub(super) fn open(path: PathBuf) -> Result<Self, StoreError> {
         if !path.exists() {
             let new = path.with_extension("new");
             let _absent = fs::remove_file(&new);
-            drop(Self::create(&new)?);
-            fs::rename(&new, path).map_err(io_error("naming the index"))?;
-            sync_dir(&parent(path))?;
+            create(&new).map_err(index_error)?;
+            fs::rename(&new, &path).map_err(io_error("naming the index"))?;
+            sync_dir(&parent(&path))?;
         }
-        let index = Self(builder().open(path).map_err(index_error)?);
-        match index.format()? {
-            FORMAT => Ok(index),
-            other => Err(StoreError::Format(other)),
+        let database = builder().open(&path).map_err(|error| index_error(error.into()))?;
+        let index = Self { path, database: RwLock::new(Some(database)) };
+        match index.read(META, |meta| Ok(meta.get("format")?.map(|format| format.value())))? {
+            Some(FORMAT) => Ok(index),
+            other => Err(StoreError::Format(other.unwrap_or(0))),
         }
-    }
-
-    fn create(path: &Path) -> Result<Self, StoreError> {
-        let index = Self(builder().create(path).map_err(index_error)?);
-        let write = index.0.begin_write().map_err(index_error)?;
-        write.open_table(BLOCKS).map_err(index_error)?;
-        write.open_table(PACKS).map_err(index_error)?;
-        write.open_table(PINS).map_err(index_error)?;
-        write
-            .open_table(META)
-            .map_err(index_error)?
-            .insert("format", FORMAT)
-            .map_err(index_error)?;
-        write.commit().map_err(index_error)?;
-        Ok(index)
-    }
-
-    fn format(&self) -> Result<u64, StoreError> {
-        let found = self.read(META)?.get("format").map_err(index_error)?;
-        Ok(found.map_or(0, |format| format.value()))
     }
 
     /// Where a block is, if it is here.
     pub(super) fn find(&self, digest: &[u8; 32]) -> Result<Option<Place>, StoreError> {
-        let Some(bytes) = self.read(BLOCKS)?.get(digest).map_err(index_error)? else {
-            return Ok(None);
-        };
-        let place = Place::decode(bytes.value());
-        place.map(Some).ok_or_else(|| StoreError::Index("entry cannot be read".into()))
+        let place = |found: AccessGuard<'_, &[u8]>| Place::decode(found.value());
+        match self.read(BLOCKS, |blocks| Ok(blocks.get(digest)?.map(place)))? {
+            Some(None) => Err(StoreError::Index("entry cannot be read".into())),
+            found => Ok(found.flatten()),
+        }
     }
 
     pub(super) fn has(&self, digest: &[u8; 32]) -> Result<bool, StoreError> {
-        Ok(self.read(BLOCKS)?.get(digest).map_err(index_error)?.is_some())
+        self.read(BLOCKS, |blocks| Ok(blocks.get(digest)?.is_some()))
     }
 
     pub(super) fn len(&self) -> Result<u64, StoreError> {
-        self.read(BLOCKS)?.len().map_err(index_error)
+        self.read(BLOCKS, |blocks| Ok(blocks.len()?))
     }
 
     pub(super) fn hashes(
         &self,
     ) -> Result<impl Iterator<Item = Result<Multihash, StoreError>> + use<>, StoreError> {
-        let range = self.read(BLOCKS)?.range::<&[u8; 32]>(..).map_err(index_error)?;
+        let range = self.read(BLOCKS, |blocks| Ok(blocks.range::<&[u8; 32]>(..)?))?;
         Ok(range.map(|entry| {
-            let (digest, _) = entry.map_err(index_error)?;
+            let (digest, _) = entry.map_err(|error| index_error(error.into()))?;
             Multihash::wrap(cid::SHA2_256, digest.value())
                 .map_err(|error| StoreError::Index(error.into()))
         }))
@@ -129,52 +131,86 @@ impl Index {
         places: &HashMap<[u8; 32], Place>,
         pack: Option<(u64, u64)>,
     ) -> Result<(), StoreError> {
-        let write = self.0.begin_write().map_err(index_error)?;
-        {
-            let mut blocks = write.open_table(BLOCKS).map_err(index_error)?;
+        self.write(|write| {
+            let mut blocks = write.open_table(BLOCKS)?;
             for (digest, place) in places {
-                blocks.insert(digest, &place.encode()[..]).map_err(index_error)?;
+                blocks.insert(digest, &place.encode()[..])?;
             }
             if let Some((number, size)) = pack {
-                let mut packs = write.open_table(PACKS).map_err(index_error)?;
-                packs.insert(number, size).map_err(index_error)?;
+                write.open_table(PACKS)?.insert(number, size)?;
             }
-        }
-        write.commit().map_err(index_error)
+            Ok(())
+        })
     }
 
     pub(super) fn has_pack(&self, pack: u64) -> Result<bool, StoreError> {
-        Ok(self.read(PACKS)?.get(pack).map_err(index_error)?.is_some())
+        self.read(PACKS, |packs| Ok(packs.get(pack)?.is_some()))
     }
 
     pub(super) fn last_pack(&self) -> Result<Option<u64>, StoreError> {
-        let packs = self.read(PACKS)?;
-        let last = packs.last().map_err(index_error)?;
-        Ok(last.map(|(number, _)| number.value()))
+        self.read(PACKS, |packs| Ok(packs.last()?.map(|(number, _)| number.value())))
     }
 
     pub(super) fn pin(&self, root: &Cid) -> Result<(), StoreError> {
         if self.is_pinned(root)? {
             return Ok(());
         }
-        let write = self.0.begin_write().map_err(index_error)?;
-        {
-            let mut pins = write.open_table(PINS).map_err(index_error)?;
-            pins.insert(&root.to_bytes()[..], ()).map_err(index_error)?;
-        }
-        write.commit().map_err(index_error)
+        self.write(|write| {
+            write.open_table(PINS)?.insert(&root.to_bytes()[..], ())?;
+            Ok(())
+        })
     }
 
     pub(super) fn is_pinned(&self, root: &Cid) -> Result<bool, StoreError> {
-        Ok(self.read(PINS)?.get(&root.to_bytes()[..]).map_err(index_error)?.is_some())
+        self.read(PINS, |pins| Ok(pins.get(&root.to_bytes()[..])?.is_some()))
     }
 
-    fn read<K: redb::Key + 'static, V: redb::Value + 'static>(
+    fn read<K: redb::Key + 'static, V: redb::Value + 'static, T>(
         &self,
         table: TableDefinition<'_, K, V>,
-    ) -> Result<redb::ReadOnlyTable<K, V>, StoreError> {
-        self.0.begin_read().map_err(index_error)?.open_table(table).map_err(index_error)
+        ask: impl Fn(&ReadOnlyTable<K, V>) -> Result<T, redb::Error>,
+    ) -> Result<T, StoreError> {
+        self.run(|database| ask(&database.begin_read()?.open_table(table)?))
     }
+
+    fn write(
+        &self,
+        change: impl Fn(&WriteTransaction) -> Result<(), redb::Error>,
+    ) -> Result<(), StoreError> {
+        let done = self.run(|database| {
+            let write = database.begin_write()?;
+            change(&write)?;
+            Ok(write.commit()?)
+        });
+        if done.is_err() {
+            // Whether it came to the disk is known only by looking there.
+            *self.database.write().unwrap_or_else(PoisonError::into_inner) = None;
+        }
+        done
+    }
+
+    /// Runs something, once more on a database opened anew if this one has given up.
+    fn run<T>(&self, work: impl Fn(&Database) -> Result<T, redb::Error>) -> Result<T, StoreError> {
+        let done = self.database.read().unwrap_or_else(PoisonError::into_inner).as_ref().map(&work);
+        match done {
+            None | Some(Err(redb::Error::PreviousIo)) => {}
+            Some(done) => return done.map_err(index_error),
+        }
+        let mut database = self.database.write().unwrap_or_else(PoisonError::into_inner);
+        *database = None;
+        let opened = builder().open(&self.path).map_err(|error| index_error(error.into()))?;
+        work(database.insert(opened)).map_err(index_error)
+    }
+}
+
+fn create(path: &Path) -> Result<(), redb::Error> {
+    let database = builder().create(path)?;
+    let write = database.begin_write()?;
+    write.open_table(BLOCKS)?;
+    write.open_table(PACKS)?;
+    write.open_table(PINS)?;
+    write.open_table(META)?.insert("format", FORMAT)?;
+    Ok(write.commit()?)
 }
 
 fn builder() -> redb::Builder {
@@ -183,8 +219,8 @@ fn builder() -> redb::Builder {
     builder
 }
 
-fn index_error(error: impl Into<redb::Error>) -> StoreError {
-    match error.into() {
+fn index_error(error: redb::Error) -> StoreError {
+    match error {
         redb::Error::DatabaseAlreadyOpen => StoreError::Locked,
         other => StoreError::Index(other.into()),
     }

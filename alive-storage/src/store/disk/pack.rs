@@ -1,22 +1,30 @@
 //! Packs: files of blocks that are written once and then only read.
 //!
-//! A pack is a `CARv1` file without roots, so it can be read, exported and, should the index be lost, indexed again by
-//! any IPFS tool. Layout: `spec/storage.md`, section 4.
+//! A pack is a `CARv1` file without roots: any IPFS tool reads it, and should the index be lost, it is made again from the
+//! packs. Layout: `spec/storage.md`, section 4.
 
 use std::{
     fs::{self, File},
-    io::{self, BufWriter, Read, Seek, SeekFrom, Write},
+    io::{self, BufReader, BufWriter, Read, Seek, SeekFrom, Write},
     path::{Path, PathBuf},
     sync::{Mutex, PoisonError},
 };
 
+use bytes::Bytes;
+
 use super::{StoreError, index::Place, io_error, parent, sync_dir};
-use crate::{block::NewBlock, varint};
+use crate::{
+    block::{Block, MAX_BLOCK_BYTES, NewBlock},
+    cid::{self, Multihash},
+    varint::{self, VarintError},
+};
 
 /// Length and dag-cbor of `{"roots": [], "version": 1}`.
 const HEADER: &[u8] = b"\x11\xa2\x65roots\x80\x67version\x01";
 /// Packs in one directory, as a power of two: 1024.
 const SHARD_BITS: u32 = 10;
+/// Length of a binary `CIDv1` with SHA2-256 and a codec below 128, in bytes.
+const CID_LEN: usize = 36;
 const WRITING: &str = "writing a pack";
 
 /// The directory of all packs.
@@ -33,24 +41,55 @@ impl Packs {
         Ok(Self { path, shard: Mutex::default() })
     }
 
-    /// Removes all packs that are not `known`, and gives the highest number found.
-    pub(super) fn clean(
-        &self,
-        known: impl Fn(u64) -> Result<bool, StoreError>,
-    ) -> Result<Option<u64>, StoreError> {
+    /// The numbers of all packs there are.
+    pub(super) fn numbers(&self) -> Result<Vec<u64>, StoreError> {
         let what = io_error("listing packs");
-        let mut last = None;
+        let mut numbers = Vec::new();
         for shard in fs::read_dir(&self.path).map_err(&what)? {
-            for entry in fs::read_dir(shard.map_err(&what)?.path()).map_err(&what)? {
-                let path = entry.map_err(&what)?.path();
-                let Some(number) = number_of(&path) else { continue };
-                last = last.max(Some(number));
-                if !known(number)? {
-                    fs::remove_file(&path).map_err(io_error("removing an unfinished pack"))?;
-                }
+            let shard = shard.map_err(&what)?.path();
+            if !shard.is_dir() {
+                continue;
+            }
+            for pack in fs::read_dir(shard).map_err(&what)? {
+                numbers.extend(number_of(&pack.map_err(&what)?.path()));
             }
         }
-        Ok(last)
+        Ok(numbers)
+    }
+
+    /// Reads a pack that may be damaged or half written, makes it durable as it is and hands out its size and every whole
+    /// block up to the first damage in its framing. One without any is removed.
+    pub(super) fn recover(
+        &self,
+        number: u64,
+        mut found: impl FnMut(Multihash, Place) -> Result<(), StoreError>,
+    ) -> Result<Option<u64>, StoreError> {
+        const WHAT: &str = "recovering a pack";
+        let path = self.path(number);
+        let file = File::options().read(true).write(true).open(&path).map_err(io_error(WHAT))?;
+        file.sync_all().map_err(io_error(WHAT))?;
+        let size = file.metadata().map_err(io_error(WHAT))?.len();
+        let mut reader = BufReader::with_capacity(64 << 10, file);
+        let mut blocks = 0_u64;
+        let mut end = read_header(&mut reader).map_err(io_error(WHAT))?;
+        while let Some(at) = end {
+            end = match read_section(&mut reader).map_err(io_error(WHAT))? {
+                None => None,
+                Some((head, section)) => {
+                    if let Some((block, skip)) = block_of(&section) {
+                        let (offset, len) = (at + head + skip, block.data().len());
+                        found(*block.hash(), Place::in_pack(number, offset, len))?;
+                        blocks += 1;
+                    }
+                    Some(at + head + section.len() as u64)
+                }
+            };
+        }
+        if blocks > 0 {
+            return Ok(Some(size));
+        }
+        fs::remove_file(&path).map_err(io_error("removing an empty pack"))?;
+        Ok(None)
     }
 
     pub(super) fn create(&self, number: u64) -> Result<PackWriter, StoreError> {
@@ -113,8 +152,7 @@ impl PackWriter {
         for part in block.parts() {
             self.write(part)?;
         }
-        #[expect(clippy::cast_possible_truncation, reason = "a block has at most 2 MiB")]
-        Ok(Place::Pack { pack: self.number, offset, len: size as u32 })
+        Ok(Place::in_pack(self.number, offset, size))
     }
 
     /// Makes it durable; gives its number and size.
@@ -142,6 +180,39 @@ impl Drop for PackWriter {
             let _left = fs::remove_file(path);
         }
     }
+}
+
+/// Reads over the header; gives where it ends, or `None` if it is another one.
+fn read_header(reader: &mut impl Read) -> io::Result<Option<u64>> {
+    let mut header = Vec::new();
+    reader.take(HEADER.len() as u64).read_to_end(&mut header)?;
+    Ok((header == HEADER).then_some(HEADER.len() as u64))
+}
+
+/// Reads a section and the length of its own length; `None` where there is no whole one.
+fn read_section(reader: &mut impl Read) -> io::Result<Option<(u64, Bytes)>> {
+    let mut head = Vec::new();
+    let len = loop {
+        if reader.by_ref().take(1).read_to_end(&mut head)? == 0 {
+            return Ok(None);
+        }
+        match varint::take(&mut &head[..]) {
+            Ok(len) if len <= (CID_LEN + MAX_BLOCK_BYTES) as u64 => break len,
+            Err(VarintError::Truncated) => {}
+            _ => return Ok(None),
+        }
+    };
+    let mut section = Vec::new();
+    reader.take(len).read_to_end(&mut section)?;
+    Ok((section.len() as u64 == len).then(|| (head.len() as u64, section.into())))
+}
+
+/// The block in a section, if it is whole, and the length of the CID before it.
+fn block_of(section: &Bytes) -> Option<(Block, u64)> {
+    let cid_len = if section.starts_with(&[0x12, 0x20]) { 34 } else { CID_LEN };
+    let cid = cid::from_bytes(section.get(..cid_len)?).ok()?;
+    let block = Block::check(*cid.hash(), section.slice(cid_len..)).ok()?;
+    Some((block, cid_len as u64))
 }
 
 /// The number in a pack's file name.
