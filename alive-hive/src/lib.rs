@@ -7,6 +7,8 @@ mod block_id;
 mod comment_extension;
 #[cfg(feature = "testing")]
 pub mod conformance;
+#[cfg(feature = "devnet")]
+pub mod devnet;
 mod extract;
 #[doc(hidden)]
 pub mod fuzzing;
@@ -18,6 +20,8 @@ mod merkle;
 mod network;
 mod nonce;
 mod operation;
+#[cfg(feature = "rpc")]
+pub mod rpc;
 mod scheme;
 mod serialize;
 mod sign;

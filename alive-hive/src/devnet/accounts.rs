@@ -1,6 +1,6 @@
 //! The accounts of a development chain: [`DevAccount`], and [`Accounts`] with its journal for undoing.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, ops::Bound};
 
 use alive_core::Excerpt;
 
@@ -47,7 +47,8 @@ impl DevAccount {
     /// # Errors
     /// The name is no account name.
     pub fn from_password(name: &str, password: &str) -> Result<Self, DevAccountError> {
-        let key = |role| Ok(PrivateKey::from_password(name, role, password)?.public_key());
+        let key =
+            |role| PrivateKey::from_password(name, role, password).map(|key| key.public_key());
         let mut account = Self::with_key(name, key(Role::Posting)?)?;
         account.active = Authority::single(key(Role::Active)?);
         account.memo_key = key(Role::Memo)?;
@@ -131,7 +132,7 @@ impl Accounts {
 
     /// The account's place among all, as its number.
     pub(super) fn number_of(&self, name: &str) -> usize {
-        self.by_name.range::<str, _>(..name).count()
+        self.by_name.range::<str, _>((Bound::Unbounded, Bound::Excluded(name))).count()
     }
 
     /// Makes or changes an account in a block.

@@ -1,0 +1,181 @@
+//! The JSON-RPC methods of the node, without HTTP: a body comes in, a [`Reply`] goes out.
+//!
+//! Source: `spec/hive.md`, sections 6 and 6.2: what a broadcaster, a block reader and four unmodified clients call.
+
+mod accounts;
+mod blocks;
+mod broadcast;
+mod constants;
+mod params;
+mod properties;
+
+use alive_core::Timestamp;
+use serde_json::Value;
+
+use crate::{block_id::TransactionId, json_form::JsonForm, time::TimePoint};
+
+use super::{
+    engine::Devnet,
+    jsonrpc::{Call, Fault, Incoming, Request},
+};
+
+/// Bytes of answers to one batch after which the rest of its requests is refused. Our own limit.
+const MAX_BATCH_ANSWER: usize = 32 << 20;
+
+/// The answer to one body.
+#[derive(Debug)]
+pub(super) struct Reply {
+    pub(super) is_batch: bool,
+    pub(super) parts: Vec<Part>,
+}
+
+/// The answer to one request.
+#[derive(Debug)]
+pub(super) enum Part {
+    /// What to answer once the transaction is in a block or expired ([`Devnet::inclusion`]).
+    AfterInclusion {
+        id: Value,
+        wait: Inclusion,
+    },
+    Ready(String),
+}
+
+/// A transaction that a client waits for.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Inclusion {
+    transaction: TransactionId,
+    expiration: TimePoint,
+}
+
+/// What a method gives.
+enum Answer {
+    AfterInclusion(Inclusion),
+    Json(String),
+}
+
+impl From<Value> for Answer {
+    fn from(value: Value) -> Self {
+        Self::Json(value.to_string())
+    }
+}
+
+type Answered = Result<Answer, Fault>;
+
+impl Part {
+    /// The part that answers a wait.
+    pub(super) fn included(id: &Value, result: String) -> Self {
+        Self::Ready(Request::answer(id, &Ok(result)))
+    }
+
+    /// The answer to a wait that the end of the node cuts short.
+    pub(super) fn stopped(id: &Value) -> Self {
+        Self::fault(id, Fault::server("the node shuts down"))
+    }
+
+    fn fault(id: &Value, fault: Fault) -> Self {
+        Self::Ready(Request::answer(id, &Err(fault)))
+    }
+}
+
+impl Reply {
+    /// The body of the answer; waits must have been replaced.
+    pub(super) fn into_body(self) -> String {
+        let texts = self.parts.into_iter().filter_map(|part| match part {
+            Part::AfterInclusion { .. } => None,
+            Part::Ready(text) => Some(text),
+        });
+        let texts: Vec<String> = texts.collect();
+        if self.is_batch { format!("[{}]", texts.join(",")) } else { texts.concat() }
+    }
+}
+
+impl Devnet {
+    /// Answers the body of a request, whatever it is. `now` only tells how old the head block is.
+    pub(super) fn respond(&mut self, body: &[u8], now: Timestamp) -> Reply {
+        match Incoming::read(body) {
+            Incoming::Single(request) => {
+                Reply { is_batch: false, parts: vec![self.answer(request, now)] }
+            }
+            Incoming::Batch(requests) => {
+                let mut bytes = 0;
+                let answer = |request: Request| {
+                    let part = if bytes > MAX_BATCH_ANSWER {
+                        Part::fault(&request.id, Fault::server("the batch asks for too much"))
+                    } else {
+                        self.answer(request, now)
+                    };
+                    if let Part::Ready(text) = &part {
+                        bytes += text.len();
+                    }
+                    part
+                };
+                Reply { is_batch: true, parts: requests.into_iter().map(answer).collect() }
+            }
+        }
+    }
+
+    fn answer(&mut self, request: Request, now: Timestamp) -> Part {
+        let Request { id, call } = request;
+        let text = match call.and_then(|call| self.call(&call, now)) {
+            Ok(Answer::AfterInclusion(wait)) => return Part::AfterInclusion { id, wait },
+            Ok(Answer::Json(result)) => Request::answer(&id, &Ok(result)),
+            Err(fault) => Request::answer(&id, &Err(fault)),
+        };
+        Part::Ready(text)
+    }
+
+    fn call(&mut self, call: &Call, now: Timestamp) -> Answered {
+        let Call { api, method, params } = call;
+        match api.as_str() {
+            "block_api" => self.block_api(method, params),
+            "condenser_api" => self.condenser_api(method, params),
+            "database_api" => self.database_api(method, params),
+            "network_broadcast_api" => match method.as_str() {
+                "broadcast_transaction" => self.broadcast_appbase(params, now),
+                _ => Err(Fault::unknown_method(api, method)),
+            },
+            "transaction_status_api" => match method.as_str() {
+                "find_transaction" => self.find_transaction(params),
+                _ => Err(Fault::unknown_method(api, method)),
+            },
+            _ => Err(Fault::unknown_method(api, method)),
+        }
+    }
+
+    fn block_api(&self, method: &str, params: &Value) -> Answered {
+        match method {
+            "get_block" => self.get_block(params),
+            "get_block_header" => self.get_block_header(params),
+            "get_block_range" => self.get_block_range(params),
+            _ => Err(Fault::unknown_method("block_api", method)),
+        }
+    }
+
+    fn condenser_api(&mut self, method: &str, params: &Value) -> Answered {
+        match method {
+            "broadcast_transaction" => self.broadcast_condenser(params),
+            "broadcast_transaction_synchronous" => self.broadcast_synchronous(params),
+            "get_accounts" => self.get_accounts(params),
+            "get_block" => self.get_block_condenser(params),
+            "get_config" => params::none(params).map(|()| self.constants().into()),
+            "get_dynamic_global_properties" => {
+                params::none(params).map(|()| self.properties(JsonForm::Legacy).into())
+            }
+            "get_version" => params::none(params).map(|()| self.version().into()),
+            _ => Err(Fault::unknown_method("condenser_api", method)),
+        }
+    }
+
+    fn database_api(&self, method: &str, params: &Value) -> Answered {
+        match method {
+            "find_accounts" => self.find_accounts(params),
+            "get_config" => params::none(params).map(|()| self.constants().into()),
+            "get_dynamic_global_properties" => {
+                params::none(params).map(|()| self.properties(JsonForm::Hf26).into())
+            }
+            "get_version" => params::none(params).map(|()| self.version().into()),
+            "verify_signatures" => self.verify_signatures(params),
+            _ => Err(Fault::unknown_method("database_api", method)),
+        }
+    }
+}

@@ -1,0 +1,476 @@
+//! The chain of a development node, without clock and network: [`Devnet`].
+
+use std::collections::{BTreeSet, VecDeque};
+
+use alive_core::Timestamp;
+
+use crate::{
+    authority::Authority,
+    block_id::{BlockId, TransactionId},
+    header::HeaderError,
+    json_form::JsonForm,
+    keys::{KeyError, PrivateKey, PublicKey, Role},
+    serialize::Pack,
+    time::{TimePoint, TimePointError},
+    transaction::SignedTransaction,
+};
+
+use super::{
+    accounts::{Accounts, DevAccount},
+    block_record::{BlockRecord, Packed, RecordError},
+    config::DevnetConfig,
+    history::History,
+    log::{BlockLog, LogError},
+    pool::{MAX_PENDING, Pending, Pool},
+    refusal::{MAX_CUSTOM_OPS, TransactionError},
+    witness,
+};
+
+/// Most bytes of all transactions of a block: room for any single one.
+/// Our own choice within what witnesses may vote for. Source: `spec/hive.md`, section 4.3.
+pub(super) const MAX_BLOCK_BYTES: usize = 131_072;
+/// How far ahead of the head block a transaction may expire. Source: `spec/hive.md`, section 4.3.
+const MAX_EXPIRATION_SECS: u32 = 24 * 3600;
+
+/// A chain with one producer: judges transactions as hived does, makes real blocks of them and keeps them on disk.
+///
+/// Time is an argument. The node over HTTP is [`serve`](super::serve), a thin shell around this.
+/// Source: `spec/hive.md`, sections 4 and 5.
+///
+/// ```
+/// use alive_core::Timestamp;
+/// use alive_hive::devnet::{Devnet, DevnetConfig};
+/// let start: Timestamp = "2026-11-21T00:00:00".parse()?;
+/// let mut chain = Devnet::open(DevnetConfig::default().by_hand(), start)?;
+/// let block = chain.produce_block(start.after(std::time::Duration::from_secs(3)))?;
+/// assert_eq!(block.block_num(), 2);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug)]
+pub struct Devnet {
+    pub(super) config: DevnetConfig,
+    pub(super) log: BlockLog,
+    pub(super) history: History,
+    pub(super) accounts: Accounts,
+    pub(super) irreversible: u32,
+    pub(super) witness: String,
+    pool: Pool,
+    key: PrivateKey,
+    forks: usize,
+}
+
+/// How far a transaction has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum TransactionStatus {
+    /// Expired, and never to be in a block.
+    ExpiredIrreversible,
+    /// Expired, but the last blocks may still be replaced by some that have it.
+    ExpiredReversible,
+    /// So long expired that the node does not remember.
+    TooOld,
+    /// Never heard of it.
+    Unknown,
+    /// In this block, which will stay.
+    WithinIrreversibleBlock(u32),
+    /// Waits for a block.
+    WithinMempool,
+    /// In this block, which may be replaced.
+    WithinReversibleBlock(u32),
+}
+
+impl Devnet {
+    /// Opens the chain of the configured folder, or begins a new one with a first block of that time.
+    ///
+    /// # Errors
+    /// [`DevnetError`] if the block log cannot be opened or is not what this version wrote for this chain.
+    pub fn open(config: DevnetConfig, now: Timestamp) -> Result<Self, DevnetError> {
+        let chain = config.network.chain_id.to_string();
+        let log = match &config.folder {
+            Some(folder) => BlockLog::open(folder, &chain)?,
+            None => BlockLog::in_memory(),
+        };
+        let key = witness::key()?;
+        let mut accounts = Accounts::default();
+        witness::accounts(&key.public_key()).for_each(|account| accounts.add_first(account));
+        config.accounts.iter().cloned().for_each(|account| accounts.add_first(account));
+        let mut node = Self {
+            log,
+            history: History::default(),
+            accounts,
+            irreversible: 0,
+            witness: witness::name(0),
+            pool: Pool::default(),
+            key,
+            forks: 0,
+            config,
+        };
+        node.replay()?;
+        if node.log.len() == 0 {
+            node.produce_block(now)?;
+        }
+        Ok(node)
+    }
+
+    /// Takes a transaction into the pool, to be in the next block.
+    ///
+    /// # Errors
+    /// [`TransactionError`] says which rule it breaks; nothing has changed then.
+    pub fn push_transaction(
+        &mut self,
+        signed: SignedTransaction,
+    ) -> Result<TransactionId, TransactionError> {
+        let pending = self.judge(signed)?;
+        if let Some(account) = self.pool.over_limit(&pending, MAX_CUSTOM_OPS) {
+            return Err(TransactionError::CustomOpLimit(account.into()));
+        }
+        if self.pool.len() >= MAX_PENDING {
+            return Err(TransactionError::TooManyPending);
+        }
+        self.apply_pending(&pending)?;
+        let id = pending.id;
+        self.pool.push(pending);
+        Ok(id)
+    }
+
+    /// Puts a transaction into the pool without judging its signatures and operations, to test what readers of a chain
+    /// do about data that no good client sends. It is still only in a block while its reference and expiration hold.
+    pub fn push_unjudged(&mut self, signed: SignedTransaction) -> TransactionId {
+        let pending = Pending::new(signed, Pack::Legacy);
+        let id = pending.id;
+        self.pool.push(pending);
+        id
+    }
+
+    /// Makes the next block of what waits in the pool. Its time is `now` in whole seconds, never before the head's.
+    ///
+    /// # Errors
+    /// [`DevnetError`] if the block cannot be written; the chain and the pool are as before then.
+    pub fn produce_block(&mut self, now: Timestamp) -> Result<BlockId, DevnetError> {
+        let time = TimePoint::try_from(now)?.max(self.history.head_time());
+        let head = self.head_num();
+        let waiting = self.pool.take();
+        self.accounts.undo_after(head);
+        let all = waiting.clone();
+        let (chosen, left) = self.choose(waiting, time);
+        match self.write_block(time, chosen) {
+            Ok(record) => {
+                let id = record.id;
+                self.extend(&record);
+                self.push_again(left);
+                Ok(id)
+            }
+            Err(error) => {
+                self.accounts.undo_after(head);
+                self.push_again(all);
+                Err(error)
+            }
+        }
+    }
+
+    /// Takes the last blocks away, as a micro-fork does. Their transactions go back to the pool, and the next block has
+    /// another witness, so that it is another block.
+    ///
+    /// # Errors
+    /// [`DevnetError::Irreversible`] if one of them is; nothing has changed then.
+    pub fn pop_blocks(&mut self, count: u32) -> Result<(), DevnetError> {
+        if count > self.head_num() - self.irreversible {
+            return Err(DevnetError::Irreversible);
+        }
+        let mut waiting = self.pool.take();
+        let mut popped = Ok(());
+        for _ in 0..count {
+            match self.pop_block() {
+                Ok(transactions) => {
+                    transactions.into_iter().rev().for_each(|one| waiting.push_front(one.into()));
+                }
+                Err(error) => {
+                    popped = Err(error);
+                    break;
+                }
+            }
+        }
+        self.accounts.undo_after(self.head_num());
+        self.forks += 1;
+        self.push_again(waiting);
+        popped
+    }
+
+    /// Makes all blocks irreversible, as witnesses do who confirm the head block.
+    pub fn finalize(&mut self) {
+        self.irreversible = self.head_num();
+        self.accounts.settle(self.irreversible);
+    }
+
+    /// Id of the head block.
+    pub fn head(&self) -> BlockId {
+        self.history.head()
+    }
+
+    /// Time of the head block.
+    pub fn head_time(&self) -> TimePoint {
+        self.history.head_time()
+    }
+
+    /// Number of the last block that cannot be replaced.
+    pub fn irreversible(&self) -> u32 {
+        self.irreversible
+    }
+
+    /// How many transactions wait for a block.
+    pub fn pending(&self) -> usize {
+        self.pool.len()
+    }
+
+    /// An account, as it is with all that waits in the pool.
+    pub fn account(&self, name: &str) -> Option<&DevAccount> {
+        self.accounts.find(name)
+    }
+
+    /// How far a transaction has come; its expiration tells more about one that is not there.
+    pub fn status(&self, id: &TransactionId, expiration: Option<TimePoint>) -> TransactionStatus {
+        if let Some(place) = self.history.find(id) {
+            return if place.block <= self.irreversible {
+                TransactionStatus::WithinIrreversibleBlock(place.block)
+            } else {
+                TransactionStatus::WithinReversibleBlock(place.block)
+            };
+        }
+        if self.pool.has(id) {
+            return TransactionStatus::WithinMempool;
+        }
+        let before = |time: TimePoint| expiration.is_some_and(|expiration| expiration < time);
+        if before(self.history.oldest_time()) {
+            TransactionStatus::TooOld
+        } else if self.history.time_of(self.irreversible).is_some_and(before) {
+            TransactionStatus::ExpiredIrreversible
+        } else if before(self.history.head_time()) {
+            TransactionStatus::ExpiredReversible
+        } else {
+            TransactionStatus::Unknown
+        }
+    }
+
+    pub(super) fn head_num(&self) -> u32 {
+        self.head().block_num()
+    }
+
+    /// All that hived asks before it takes a transaction, in its order.
+    fn judge(&self, signed: SignedTransaction) -> Result<Pending, TransactionError> {
+        signed.validate()?;
+        let packs: &[Pack] = if signed.transaction.packs_differ() {
+            &[Pack::Hf26, Pack::Legacy]
+        } else {
+            &[Pack::Legacy]
+        };
+        let known = |id: &TransactionId| self.history.find(id).is_some() || self.pool.has(id);
+        if packs.iter().any(|pack| known(&signed.id(*pack))) {
+            return Err(TransactionError::Duplicate);
+        }
+        let pack = self.authorized_pack(&signed, packs)?;
+        self.check_place_and_time(&signed)?;
+        Ok(Pending::new(signed, pack))
+    }
+
+    /// The pack that the signatures sign; they are tried in turn, and the last one's error counts.
+    fn authorized_pack(
+        &self,
+        signed: &SignedTransaction,
+        packs: &[Pack],
+    ) -> Result<Pack, TransactionError> {
+        let mut refused = TransactionError::Duplicate;
+        for pack in packs {
+            match self.check_authorities(signed, *pack) {
+                Ok(()) => return Ok(*pack),
+                Err(error) => refused = error,
+            }
+        }
+        Err(refused)
+    }
+
+    fn check_authorities(
+        &self,
+        signed: &SignedTransaction,
+        pack: Pack,
+    ) -> Result<(), TransactionError> {
+        let signers = signed
+            .signing_keys(&self.config.network.chain_id, pack)
+            .map_err(TransactionError::Signature)?;
+        let keys: BTreeSet<PublicKey> = signers.iter().copied().collect();
+        if keys.len() < signers.len() {
+            return Err(TransactionError::DuplicateSignature);
+        }
+        let required = signed.transaction.required_authorities();
+        let levels = [
+            (Role::Owner, &required.owner),
+            (Role::Active, &required.active),
+            (Role::Posting, &required.posting),
+        ];
+        for (role, names) in levels {
+            for name in names {
+                self.check_authority(name, role, &keys)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn check_authority(
+        &self,
+        name: &str,
+        role: Role,
+        keys: &BTreeSet<PublicKey>,
+    ) -> Result<(), TransactionError> {
+        let find = |name: &str| -> Option<&Authority> { self.accounts.find(name)?.authority(role) };
+        let authority = find(name).ok_or_else(|| TransactionError::unknown_account(name))?;
+        if authority.is_met(keys, find) {
+            return Ok(());
+        }
+        Err(TransactionError::MissingAuthority { role, account: name.into() })
+    }
+
+    fn check_place_and_time(&self, signed: &SignedTransaction) -> Result<(), TransactionError> {
+        let tapos = signed.transaction.tapos();
+        if !self.history.has(tapos) {
+            return Err(TransactionError::Tapos(tapos));
+        }
+        let (expiration, head) = (signed.transaction.expiration, self.history.head_time());
+        if expiration <= head {
+            return Err(TransactionError::Expired { expiration, head });
+        }
+        if expiration > head.after_secs(MAX_EXPIRATION_SECS) {
+            return Err(TransactionError::ExpiresTooLate { expiration, head });
+        }
+        Ok(())
+    }
+
+    /// Which of the waiting transactions go into a block of that time, and which must wait on. The rest are void.
+    fn choose(
+        &mut self,
+        waiting: VecDeque<Pending>,
+        time: TimePoint,
+    ) -> (Vec<Pending>, VecDeque<Pending>) {
+        let (mut chosen, mut left) = (Vec::new(), VecDeque::new());
+        let mut room = MAX_BLOCK_BYTES;
+        for pending in waiting {
+            let transaction = &pending.signed.transaction;
+            if transaction.expiration < time || !self.history.has(transaction.tapos()) {
+                continue;
+            }
+            match room.checked_sub(pending.size) {
+                None => left.push_back(pending),
+                Some(rest) => {
+                    if self.apply_pending(&pending).is_ok() {
+                        room = rest;
+                        chosen.push(pending);
+                    }
+                }
+            }
+        }
+        (chosen, left)
+    }
+
+    fn write_block(
+        &mut self,
+        time: TimePoint,
+        chosen: Vec<Pending>,
+    ) -> Result<BlockRecord, DevnetError> {
+        let witness = witness::name(self.forks);
+        let transactions = chosen.into_iter().map(Packed::from).collect();
+        let record = BlockRecord::make(self.head(), time, &witness, transactions, &self.key)?;
+        let json = record.to_json(JsonForm::Hf26, &self.config.network.key_prefix)?;
+        self.log.append(json.to_string().as_bytes())?;
+        Ok(record)
+    }
+
+    /// Makes a block that is in the log the head of the chain.
+    fn extend(&mut self, record: &BlockRecord) {
+        let transactions = record.transactions.iter();
+        let transactions = transactions.map(|one| (one.id, one.signed.transaction.expiration));
+        self.history.push(record.id, record.time(), transactions);
+        self.witness.clone_from(&record.header.header.witness);
+        let lagging = self.head_num().saturating_sub(self.config.irreversible_lag).max(1);
+        self.irreversible = self.irreversible.max(lagging);
+        self.accounts.settle(self.irreversible);
+    }
+
+    /// Puts transactions back that were judged before; those that no longer fit are void.
+    fn push_again(&mut self, waiting: VecDeque<Pending>) {
+        for pending in waiting {
+            let fits = self.check_place_and_time(&pending.signed).is_ok();
+            if fits && self.apply_pending(&pending).is_ok() {
+                self.pool.push(pending);
+            }
+        }
+    }
+
+    fn pop_block(&mut self) -> Result<Vec<Packed>, DevnetError> {
+        let last = self.log.len().saturating_sub(1);
+        let record = self.record(last)?;
+        let before = self.record(last.saturating_sub(1))?;
+        self.log.pop()?;
+        self.history.pop();
+        self.witness = before.header.header.witness;
+        Ok(record.transactions)
+    }
+
+    /// A block that must be in the log.
+    fn record(&self, index: usize) -> Result<BlockRecord, DevnetError> {
+        let num = index + 1;
+        let bytes =
+            self.log.read(index)?.ok_or(DevnetError::Block { num, source: RecordError::Order })?;
+        BlockRecord::read(&bytes, &self.config.network.key_prefix)
+            .map_err(|source| DevnetError::Block { num, source })
+    }
+
+    /// Rebuilds the state from the log.
+    fn replay(&mut self) -> Result<(), DevnetError> {
+        for index in 0..self.log.len() {
+            let record = self.record(index)?;
+            if record.header.header.previous != self.head() {
+                return Err(DevnetError::Block { num: index + 1, source: RecordError::Order });
+            }
+            for one in &record.transactions {
+                // It was good when the block was made. Other first accounts than then may make it fail now; the block
+                // stands all the same.
+                let applied = self.apply(&one.signed.transaction.operations);
+                drop(applied);
+            }
+            self.extend(&record);
+        }
+        Ok(())
+    }
+
+    /// Applies a transaction to the state of the next block: whole or not at all.
+    fn apply_pending(&mut self, pending: &Pending) -> Result<(), TransactionError> {
+        self.apply(&pending.signed.transaction.operations)
+    }
+}
+
+/// Why the chain failed; no transaction or request can cause it.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DevnetError {
+    /// A block of the log is none, or not the next one.
+    #[error("block {num} of the log is not usable")]
+    Block {
+        /// Which one, from 1.
+        num: usize,
+        /// Why.
+        source: RecordError,
+    },
+    /// The header cannot be signed.
+    #[error(transparent)]
+    Header(#[from] HeaderError),
+    /// The block to take away is irreversible.
+    #[error("the block is irreversible")]
+    Irreversible,
+    /// The witness has no key.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    /// The block log failed.
+    #[error(transparent)]
+    Log(#[from] LogError),
+    /// The time is beyond what blocks can have.
+    #[error(transparent)]
+    Time(#[from] TimePointError),
+}

@@ -1,0 +1,32 @@
+//! A development node for Hive in the same process: real transactions, real blocks, no network (feature `devnet`).
+//!
+//! [`serve`] listens for unmodified Hive clients; [`Devnet`] is the chain itself, without clock and sockets. What it
+//! refuses and how it says so follows `spec/hive.md`; accounts exist because the configuration names them or a
+//! transaction makes them, and have no funds.
+//!
+//! It is one producer's chain for development and tests: it knows no peers, no votes for witnesses, no rewards and no
+//! resource credits, and its witness key is public.
+
+mod accounts;
+mod api;
+mod apply;
+mod block_record;
+mod config;
+mod engine;
+#[doc(hidden)]
+pub mod fuzzing;
+mod history;
+mod jsonrpc;
+mod log;
+mod pool;
+mod refusal;
+mod server;
+mod witness;
+
+pub use accounts::{DevAccount, DevAccountError};
+pub use block_record::RecordError;
+pub use config::DevnetConfig;
+pub use engine::{Devnet, DevnetError, TransactionStatus};
+pub use log::LogError;
+pub use refusal::{MAX_CUSTOM_OPS, TransactionError};
+pub use server::{DevnetServer, ServeError, serve};

@@ -1,0 +1,87 @@
+//! Transactions that wait for a block: [`Pool`].
+
+use std::collections::{HashSet, VecDeque};
+
+use crate::{
+    block_id::TransactionId, operation::Operation, serialize::Pack, transaction::SignedTransaction,
+};
+
+/// Most transactions that wait at once. Our own limit.
+pub(super) const MAX_PENDING: usize = 20_000;
+
+/// A transaction that was found good when it came.
+#[derive(Clone, Debug)]
+pub(super) struct Pending {
+    pub(super) id: TransactionId,
+    /// The pack that its signatures sign.
+    pub(super) pack: Pack,
+    /// Its bytes with signatures.
+    pub(super) size: usize,
+    pub(super) signed: SignedTransaction,
+}
+
+impl Pending {
+    pub(super) fn new(signed: SignedTransaction, pack: Pack) -> Self {
+        Self { id: signed.id(pack), pack, size: signed.to_bytes(pack).len(), signed }
+    }
+
+    /// How often an account stands in its custom operations.
+    fn custom_ops_of(&self, account: &str) -> usize {
+        let of = |operation: &&Operation| match operation {
+            Operation::CustomJson(op) => {
+                op.required_auths.contains(account) || op.required_posting_auths.contains(account)
+            }
+            _ => false,
+        };
+        self.signed.transaction.operations.iter().filter(of).count()
+    }
+
+    /// The accounts of its custom operations.
+    pub(super) fn custom_op_accounts(&self) -> impl Iterator<Item = &str> {
+        self.signed.transaction.operations.iter().flat_map(|operation| {
+            let auths = match operation {
+                Operation::CustomJson(op) => Some((&op.required_auths, &op.required_posting_auths)),
+                _ => None,
+            };
+            auths
+                .into_iter()
+                .flat_map(|(active, posting)| active.union(posting).map(String::as_str))
+        })
+    }
+}
+
+/// Waiting transactions, first come first.
+#[derive(Debug, Default)]
+pub(super) struct Pool {
+    waiting: VecDeque<Pending>,
+    ids: HashSet<TransactionId>,
+}
+
+impl Pool {
+    pub(super) fn len(&self) -> usize {
+        self.waiting.len()
+    }
+
+    pub(super) fn has(&self, id: &TransactionId) -> bool {
+        self.ids.contains(id)
+    }
+
+    pub(super) fn push(&mut self, pending: Pending) {
+        self.ids.insert(pending.id);
+        self.waiting.push_back(pending);
+    }
+
+    /// Takes all out, to be put into a block or pushed again.
+    pub(super) fn take(&mut self) -> VecDeque<Pending> {
+        self.ids.clear();
+        std::mem::take(&mut self.waiting)
+    }
+
+    /// An account that would have more than `limit` custom operations waiting with this transaction.
+    pub(super) fn over_limit<'a>(&self, new: &'a Pending, limit: usize) -> Option<&'a str> {
+        new.custom_op_accounts().find(|account| {
+            let waiting: usize = self.waiting.iter().map(|one| one.custom_ops_of(account)).sum();
+            waiting + new.custom_ops_of(account) > limit
+        })
+    }
+}

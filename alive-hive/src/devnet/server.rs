@@ -1,0 +1,222 @@
+//! The shell around the chain: a clock that makes blocks and an HTTP listener ([`serve`], [`DevnetServer`]).
+
+use std::{
+    io,
+    net::SocketAddr,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use alive_core::Timestamp;
+use axum::{
+    Router,
+    body::Bytes,
+    extract::{DefaultBodyLimit, State},
+    http::header::CONTENT_TYPE,
+    response::{IntoResponse, Response},
+    routing::post,
+};
+use tokio::{
+    net::TcpListener,
+    sync::watch,
+    task::{JoinSet, spawn_blocking},
+    time::{MissedTickBehavior, interval},
+};
+use tokio_util::sync::CancellationToken;
+use tower_http::cors::{Any, CorsLayer};
+
+use super::{
+    api::{Part, Reply},
+    config::DevnetConfig,
+    engine::{Devnet, DevnetError},
+    jsonrpc::{Fault, Request},
+};
+
+/// Longest body of a request, in bytes: room for a batch of the largest transactions. Our own limit.
+const MAX_BODY: usize = 2 << 20;
+
+/// Opens the chain, listens, and makes blocks until [`DevnetServer::shutdown`] or the drop of what it returns.
+///
+/// It answers `POST /` with any content type, and pages of any origin may call it. It keeps running whatever is sent.
+///
+/// ```
+/// use alive_hive::devnet::{DevnetConfig, serve};
+/// # async fn run() -> Result<(), Box<dyn std::error::Error>> {
+/// let server = serve(DevnetConfig::default()).await?;
+/// println!("a Hive node at {}", server.url());
+/// server.shutdown().await;
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # Errors
+/// [`ServeError`] if the chain cannot be opened or the address is taken.
+pub async fn serve(config: DevnetConfig) -> Result<DevnetServer, ServeError> {
+    let (address, block_interval) = (config.address, config.block_interval);
+    let node = spawn_blocking(move || Devnet::open(config, now())).await;
+    let node = node.map_err(|error| ServeError::Io(io::Error::other(error)))??;
+    let shared = Arc::new(Shared { node: Mutex::new(node), heads: watch::Sender::new(()) });
+    let listener = TcpListener::bind(address).await?;
+    let address = listener.local_addr()?;
+    let stop = CancellationToken::new();
+    let mut tasks = JoinSet::new();
+    let state = Served { shared: Arc::clone(&shared), stop: stop.clone() };
+    tasks.spawn(listen(listener, router(state), stop.clone()));
+    if let Some(interval) = block_interval {
+        tasks.spawn(produce(Arc::clone(&shared), interval, stop.clone()));
+    }
+    Ok(DevnetServer { address, shared, stop, tasks })
+}
+
+/// A running development node.
+#[derive(Debug)]
+pub struct DevnetServer {
+    address: SocketAddr,
+    shared: Arc<Shared>,
+    stop: CancellationToken,
+    tasks: JoinSet<()>,
+}
+
+impl DevnetServer {
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Where it listens, for a client.
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// Does something with the chain, such as making a block by hand. Clients wait meanwhile.
+    pub fn with<R>(&self, act: impl FnOnce(&mut Devnet) -> R) -> R {
+        let done = act(&mut self.shared.lock());
+        self.shared.heads.send_replace(());
+        done
+    }
+
+    /// Stops listening and making blocks, and waits until both have ended.
+    pub async fn shutdown(mut self) {
+        self.stop.cancel();
+        while self.tasks.join_next().await.is_some() {}
+    }
+}
+
+impl Drop for DevnetServer {
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
+}
+
+/// Why the node does not start.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ServeError {
+    /// The chain cannot be opened.
+    #[error(transparent)]
+    Chain(#[from] DevnetError),
+    /// The address cannot be listened on.
+    #[error("the development node cannot listen")]
+    Io(#[from] io::Error),
+}
+
+/// What the tasks share.
+#[derive(Debug)]
+struct Shared {
+    node: Mutex<Devnet>,
+    /// Told whenever the head may have changed.
+    heads: watch::Sender<()>,
+}
+
+impl Shared {
+    /// Nothing in the chain is left half done where a thread could panic, so a poisoned lock is as good as any.
+    fn lock(&self) -> MutexGuard<'_, Devnet> {
+        self.node.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What a request handler holds.
+#[derive(Clone, Debug)]
+struct Served {
+    shared: Arc<Shared>,
+    stop: CancellationToken,
+}
+
+fn router(state: Served) -> Router {
+    let any_origin = CorsLayer::new().allow_origin(Any).allow_methods(Any).allow_headers(Any);
+    Router::new()
+        .route("/", post(handle))
+        .layer(DefaultBodyLimit::max(MAX_BODY))
+        .layer(any_origin)
+        .with_state(state)
+}
+
+async fn listen(listener: TcpListener, router: Router, stop: CancellationToken) {
+    let served = axum::serve(listener, router).with_graceful_shutdown(stop.cancelled_owned());
+    if let Err(error) = served.await {
+        tracing::error!(%error, "the development node stopped listening");
+    }
+}
+
+async fn handle(State(served): State<Served>, body: Bytes) -> Response {
+    // Before the request is judged, so that no block is missed between the two.
+    let mut heads = served.shared.heads.subscribe();
+    let shared = Arc::clone(&served.shared);
+    let reply = spawn_blocking(move || shared.lock().respond(&body, now())).await;
+    let body = match reply {
+        Ok(mut reply) => {
+            settle(&mut reply, &served, &mut heads).await;
+            reply.into_body()
+        }
+        Err(error) => {
+            tracing::error!(%error, "a request failed");
+            Request::answer(&serde_json::Value::Null, &Err(Fault::server("internal error")))
+        }
+    };
+    ([(CONTENT_TYPE, "application/json")], body).into_response()
+}
+
+/// Waits for the transactions that the client waits for.
+async fn settle(reply: &mut Reply, served: &Served, heads: &mut watch::Receiver<()>) {
+    for part in &mut reply.parts {
+        while let Part::AfterInclusion { id, wait } = part {
+            let included = served.shared.lock().inclusion(wait);
+            if let Some(result) = included {
+                *part = Part::included(id, result);
+                break;
+            }
+            tokio::select! {
+                Ok(()) = heads.changed() => {}
+                () = served.stop.cancelled() => {
+                    *part = Part::stopped(id);
+                }
+            }
+        }
+    }
+}
+
+/// Makes a block at once, since clients call a node with an old head dead, and then one per interval.
+async fn produce(shared: Arc<Shared>, every: Duration, stop: CancellationToken) {
+    let mut ticks = interval(every);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            _ = ticks.tick() => {}
+            () = stop.cancelled() => return,
+        }
+        let chain = Arc::clone(&shared);
+        match spawn_blocking(move || chain.lock().produce_block(now())).await {
+            Ok(Ok(_)) => {
+                shared.heads.send_replace(());
+            }
+            Ok(Err(error)) => tracing::error!(%error, "no block could be made"),
+            Err(error) => tracing::error!(%error, "making a block failed"),
+        }
+    }
+}
+
+/// The clock, read in the shell only.
+fn now() -> Timestamp {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Timestamp::EPOCH.after(since)
+}

@@ -1,0 +1,100 @@
+//! Accounts, transactions and nodes for the tests of devnet and rpc.
+#![expect(dead_code, reason = "each test uses its part")]
+
+use std::time::Duration;
+
+use alive_core::{Timestamp, backend::BlockSource as _};
+use alive_hive::{
+    Authority, CustomJson, Operation, PrivateKey, Role, SignAlgorithm, SignedTransaction, Tapos,
+    Transaction,
+    devnet::{DevAccount, Devnet, DevnetConfig, DevnetServer, serve},
+    rpc::{
+        BroadcasterConfig, HiveAccountKeys, HiveBlockSource, HiveBlockSourceConfig,
+        HiveBroadcaster, RpcClient, RpcConfig,
+    },
+};
+
+pub(crate) const PASSWORD: &str = "a password that everybody knows";
+
+pub(crate) fn start() -> Timestamp {
+    "2026-11-21T00:00:00".parse().unwrap()
+}
+
+/// `secs` seconds after the start.
+pub(crate) fn at(secs: u64) -> Timestamp {
+    start().after(Duration::from_secs(secs))
+}
+
+pub(crate) fn key(account: &str, role: Role) -> PrivateKey {
+    PrivateKey::from_password(account, role, PASSWORD).unwrap()
+}
+
+/// A chain in memory, stepped by hand, with alice and bob.
+pub(crate) fn config() -> DevnetConfig {
+    let account = |name| DevAccount::from_password(name, PASSWORD).unwrap();
+    DevnetConfig::default().account(account("alice")).account(account("bob")).by_hand()
+}
+
+pub(crate) fn open(config: DevnetConfig) -> Devnet {
+    Devnet::open(config, start()).unwrap()
+}
+
+/// A transaction that leans on the head block and expires a minute after it.
+pub(crate) fn build(node: &Devnet, operations: Vec<Operation>) -> Transaction {
+    let expiration = node.head_time().after_secs(60);
+    Transaction::new(Tapos::of(&node.head()), expiration, operations)
+}
+
+pub(crate) fn sign(transaction: Transaction, keys: &[&PrivateKey]) -> SignedTransaction {
+    let chain = DevnetConfig::default().network.chain_id;
+    transaction.sign(keys, &chain, SignAlgorithm::Dhive)
+}
+
+/// Data of alice, signed by her posting key.
+pub(crate) fn data(node: &Devnet, json: &str) -> SignedTransaction {
+    let op = CustomJson::posting("alice", "alive-test", json);
+    sign(build(node, vec![op.into()]), &[&key("alice", Role::Posting)])
+}
+
+/// An authority that these keys and accounts meet.
+pub(crate) fn authority(
+    threshold: u32,
+    keys: &[(&PrivateKey, u16)],
+    accounts: &[(&str, u16)],
+) -> Authority {
+    Authority {
+        weight_threshold: threshold,
+        account_auths: accounts.iter().map(|(name, weight)| ((*name).into(), *weight)).collect(),
+        key_auths: keys.iter().map(|(key, weight)| (key.public_key(), *weight)).collect(),
+    }
+}
+
+pub(crate) async fn node() -> DevnetServer {
+    serve(config()).await.unwrap()
+}
+
+pub(crate) fn client(url: &str) -> RpcClient {
+    RpcClient::new(RpcConfig::new([url]).unwrap()).unwrap()
+}
+
+/// A broadcaster that looks again at once, as tests step the chain themselves.
+pub(crate) fn broadcaster(url: &str, account: &str) -> HiveBroadcaster {
+    let config = BroadcasterConfig::default().poll_interval(Duration::from_millis(2));
+    let network = DevnetConfig::default().network;
+    let key = key(account, Role::Posting);
+    HiveBroadcaster::new(client(url), network, account.parse().unwrap(), key, config)
+}
+
+pub(crate) fn source(url: &str) -> HiveBlockSource {
+    let source = HiveBlockSource::new(
+        client(url),
+        DevnetConfig::default().network,
+        HiveBlockSourceConfig::default(),
+    );
+    assert_eq!(source.network().as_str(), "hive");
+    source
+}
+
+pub(crate) fn account_keys(url: &str) -> HiveAccountKeys {
+    HiveAccountKeys::new(client(url), DevnetConfig::default().network)
+}
