@@ -1,9 +1,6 @@
 //! Content behind an HTTP gateway: [`GatewayStorage`], read-only, every byte checked.
 
-use std::{
-    io,
-    time::Duration,
-};
+use std::{io, time::Duration};
 
 use alive_core::{
     ContentId, GatewayUrl,
@@ -85,7 +82,10 @@ impl Storage for GatewayStorage {
         // Hashing a segment of some megabytes would hold up other tasks.
         let check = tokio::task::spawn_blocking(move || is_content(&root, &body).then_some(body));
         let source = || GatewayProblem::OtherBytes.into();
-        check.await.map_err(unavailable)?.ok_or_else(|| StorageError::Corrupt { id: *id, source: source() })
+        check
+            .await
+            .map_err(unavailable)?
+            .ok_or_else(|| StorageError::Corrupt { id: *id, source: source() })
     }
 
     async fn has(&self, id: &ContentId) -> Result<bool, StorageError> {

@@ -6,11 +6,15 @@ pub mod cid;
 pub mod conformance;
 #[doc(hidden)]
 pub mod fuzzing;
+#[cfg(feature = "gateway")]
+mod gateway;
 mod storage;
 mod store;
 pub mod unixfs;
 mod varint;
 
+#[cfg(feature = "gateway")]
+pub use self::gateway::GatewayStorage;
 pub use self::{
     block::{Block, BlockError, MAX_BLOCK_BYTES, NewBlock},
     storage::{BlockStorage, DiskStorage, MemoryStorage},
