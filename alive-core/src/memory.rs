@@ -1,7 +1,7 @@
 //! Every backend trait in memory: for tests, demos and DApps that need no more than one process.
 //!
-//! They keep every promise of their traits, checked by the suites of [`testing`](crate::testing), but one: what they hold
-//! ends with the process. None of them reads a clock or starts a task; time is an argument, or a function given to them.
+//! They keep every promise of their traits, checked by the suites of `alive_core::testing`, but one: what they hold ends
+//! with the process. None of them reads a clock or starts a task; time is an argument, or a function given to them.
 //! All are handles: a clone works on the same content.
 //!
 //! There is no signature scheme here, because signing takes the curve of a chain; the crates of the chains bring theirs.
@@ -35,7 +35,6 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 /// Why a backend in memory refuses.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
 enum Why {
     /// The bytes under an id have another hash.
     #[error("the bytes hash to another id")]

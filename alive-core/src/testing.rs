@@ -84,3 +84,6 @@ impl Dice {
         bytes
     }
 }
+
+#[cfg(test)]
+mod tests;

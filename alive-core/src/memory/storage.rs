@@ -12,7 +12,7 @@ use multihash::Multihash;
 use sha2::{Digest as _, Sha256};
 
 use crate::{
-    backend::{Storage, StorageError},
+    backend::{Cause, Storage, StorageError},
     content::{CODEC_RAW, ContentId, HASH_SHA2_256},
 };
 
@@ -82,10 +82,7 @@ impl MemoryStorage {
     }
 
     fn id_of(data: &[u8]) -> Result<ContentId, StorageError> {
-        let refused = |cause: super::super::backend::Cause| StorageError::Refused {
-            backend: BACKEND,
-            source: cause,
-        };
+        let refused = |source: Cause| StorageError::Refused { backend: BACKEND, source };
         let hash = Multihash::wrap(HASH_SHA2_256, &Sha256::digest(data));
         let hash = hash.map_err(|e| refused(e.into()))?;
         ContentId::from_cid(&Cid::new_v1(CODEC_RAW, hash)).map_err(|e| refused(e.into()))
