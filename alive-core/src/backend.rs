@@ -1,7 +1,7 @@
 //! What the protocol needs from the world, as traits: bring your own, or take the ones of this workspace.
 //!
 //! Every trait is implemented with plain `async fn`. Types of this workspace hold a backend behind its `Shared…` handle,
-//! chosen at run time. A backend is done when it passes its suite in [`testing`](crate::testing) (feature `testing`).
+//! chosen at run time. A backend is done when it passes its suite in `alive_core::testing` (feature `testing`).
 
 mod chain;
 mod keys;

@@ -44,3 +44,8 @@ pub use stream_id::{Link, LinkError, StreamId, StreamIdError};
 pub use text::Excerpt;
 pub use time::{Timestamp, TimestampError};
 pub use timeline::{ChunkContent, Listed, Timeline};
+
+/// The example of the workspace's README must compile and hold.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct WorkspaceReadme;

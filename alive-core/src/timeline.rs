@@ -5,11 +5,13 @@
 //! stream has ended, the list is made afresh from every readable push. Source: `spec/indexer.md`, section 6.
 
 use std::{
-    collections::{HashMap, HashSet, VecDeque},
+    collections::{HashSet, VecDeque},
     hash::{BuildHasher, RandomState},
     sync::Arc,
     time::Duration,
 };
+
+use hashbrown::HashTable;
 
 use crate::{
     chunk::Chunk,
@@ -60,8 +62,8 @@ pub struct Timeline {
     quality: Quality,
     patience: Duration,
     listed: Vec<Listed>,
-    /// Hash of a listed content's canonical id, and its place. The hash is seeded, so nobody can aim at it.
-    places: HashMap<u64, u32>,
+    /// Places in the list, found by the hash of the canonical id there. It is seeded, so nobody can aim at collisions.
+    places: HashTable<u32>,
     hasher: RandomState,
     /// The first push that has not been taken yet, `None` behind the last possible one.
     next: Option<Seq>,
@@ -80,6 +82,8 @@ impl Timeline {
     /// Most segments that a list takes from the live cache ahead of the chain. Our own limit: eleven hours of ten-second
     /// segments, far more than the cache keeps.
     pub const MAX_LIVE_AHEAD: usize = 4096;
+    /// The list grows by this part of itself.
+    const GROWTH: usize = 8;
 
     /// An empty list of one rendition.
     pub fn new(quality: Quality, patience: Duration) -> Self {
@@ -87,7 +91,7 @@ impl Timeline {
             quality,
             patience,
             listed: Vec::new(),
-            places: HashMap::new(),
+            places: HashTable::new(),
             hasher: RandomState::new(),
             next: Some(Seq::ZERO),
             waiting: None,
@@ -254,9 +258,18 @@ impl Timeline {
             (false, true) => segment.flags.with_discontinuity(),
             (false, false) => segment.flags,
         };
-        let key = self.key(&segment.content);
-        self.places.insert(key, u32::try_from(self.listed.len()).unwrap_or(u32::MAX));
+        if self.listed.len() == self.listed.capacity() {
+            // Doubling would let a day's list hold twice its memory.
+            self.listed.reserve_exact(self.listed.len() / Self::GROWTH + 4);
+        }
+        // Four thousand million segments are more than any memory holds.
+        let place = u32::try_from(self.listed.len()).unwrap_or(u32::MAX);
         self.listed.push(Listed { segment: segment.with_flags(flags), seq });
+        let hash = |listed: &[Listed], place: u32| {
+            self.hasher.hash_one(content_at(listed, place).map(|id| id.canonical()))
+        };
+        let key = hash(&self.listed, place);
+        self.places.insert_unique(key, place, |&place| hash(&self.listed, place));
         self.unattested += usize::from(seq.is_none());
     }
 
@@ -269,14 +282,12 @@ impl Timeline {
 
     /// Where the content of a segment is listed.
     fn place(&self, segment: &Segment) -> Option<usize> {
-        let place = *self.places.get(&self.key(&segment.content))?;
-        let place = usize::try_from(place).ok()?;
-        let listed = self.listed.get(place)?.segment.content;
-        (listed.canonical() == segment.content.canonical()).then_some(place)
-    }
-
-    fn key(&self, content: &ContentId) -> u64 {
-        self.hasher.hash_one(content.canonical())
+        let content = segment.content.canonical();
+        let is_here = |&place: &u32| {
+            content_at(&self.listed, place).is_some_and(|listed| listed.canonical() == content)
+        };
+        let place = self.places.find(self.hasher.hash_one(Some(content)), is_here)?;
+        usize::try_from(*place).ok()
     }
 
     /// Makes the list afresh from every readable push, those above a gap included.
@@ -301,6 +312,10 @@ impl Timeline {
         }
         *self = fresh;
     }
+}
+
+fn content_at(listed: &[Listed], place: u32) -> Option<ContentId> {
+    Some(listed.get(usize::try_from(place).ok()?)?.segment.content)
 }
 
 /// The contents of a stream's chunks of one rendition, in order: what a node should have at hand to list it.

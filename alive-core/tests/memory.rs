@@ -89,5 +89,5 @@ fn a_day_of_streaming_is_indexed_in_less_than_a_mebibyte() {
         timeline
     });
     assert_eq!(timeline.listed().len(), 8640);
-    assert!(bytes < 2 * LIMIT, "the timeline of one rendition takes {bytes} bytes");
+    assert!(bytes < LIMIT, "the timeline of one rendition takes {bytes} bytes");
 }

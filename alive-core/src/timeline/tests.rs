@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::{Configure, Push, Renditions};
 
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 fn content(number: u64) -> ContentId {
     let mut digest = [0x5a; 32];
@@ -91,7 +91,9 @@ fn timeline() -> Timeline {
 #[test]
 fn live_segments_are_listed_at_once_and_attested_later_without_moving() {
     let (mut world, mut timeline) = (World::new(), timeline());
-    (0..3).for_each(|number| timeline.offer_live(segment(number)));
+    for number in 0..3 {
+        timeline.offer_live(segment(number));
+    }
     world.update(&mut timeline, 0);
     assert_eq!(numbers(&timeline), [0, 1, 2]);
     assert_eq!(timeline.listed()[0].seq, None);
@@ -170,7 +172,9 @@ fn a_missing_chunk_that_comes_in_time_is_listed_in_its_place() {
 fn the_live_cache_fills_in_for_a_missing_chunk() {
     let (mut world, mut timeline) = (World::new(), timeline());
     world.push_chunk(0, &[0, 1], false);
-    (0..3).for_each(|number| timeline.offer_live(segment(number)));
+    for number in 0..3 {
+        timeline.offer_live(segment(number));
+    }
     world.update(&mut timeline, 0);
     assert_eq!(numbers(&timeline), [0, 1, 2]);
     world.push_chunk(1, &[2, 3], true);
@@ -192,7 +196,9 @@ fn a_refused_chunk_is_passed_over_at_once() {
 #[test]
 fn a_segment_that_the_live_cache_lost_is_held_back_until_the_archive() {
     let (mut world, mut timeline) = (World::new(), timeline());
-    [0, 2, 3].into_iter().for_each(|number| timeline.offer_live(segment(number)));
+    for number in [0, 2, 3] {
+        timeline.offer_live(segment(number));
+    }
     world.update(&mut timeline, 0);
     world.push_chunk(0, &[0, 1, 2], true);
     world.push_chunk(1, &[3, 4], true);
