@@ -6,17 +6,15 @@ use std::{
     time::Duration,
 };
 
-use alive_core::Network;
-
-use crate::network::{ChainId, HiveNetwork, KeyPrefix};
+use crate::network::HiveNetwork;
 
 use super::accounts::DevAccount;
 
 /// Settings of a development node.
 ///
 /// The default is a chain in memory with a block every 3 seconds that listens on a free port of the loopback
-/// interface. It is called `hive`, so that streams have the ids they would have on Hive, but it has the chain id of a
-/// test network: what is signed for it is void on the main chain.
+/// interface. It has the chain id of Hive itself, since not every client can be told another one (hive-tx cannot); what
+/// is signed for it is void on the main chain all the same, because every transaction leans on a block of this one.
 ///
 /// ```
 /// use alive_hive::devnet::{DevAccount, DevnetConfig};
@@ -102,7 +100,7 @@ impl Default for DevnetConfig {
             block_interval: Some(Self::HIVE_INTERVAL),
             folder: None,
             irreversible_lag: Self::HIVE_LAG,
-            network: HiveNetwork::custom(Network::hive(), ChainId::HIVE_TESTNET, KeyPrefix::STM),
+            network: HiveNetwork::hive(),
         }
     }
 }

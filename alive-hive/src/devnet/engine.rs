@@ -21,7 +21,7 @@ use super::{
     config::DevnetConfig,
     history::History,
     log::{BlockLog, LogError},
-    pool::{MAX_PENDING, Pending, Pool},
+    pool::{Pending, Pool},
     refusal::{MAX_CUSTOM_OPS, TransactionError},
     witness,
 };
@@ -124,7 +124,7 @@ impl Devnet {
         if let Some(account) = self.pool.over_limit(&pending, MAX_CUSTOM_OPS) {
             return Err(TransactionError::CustomOpLimit(account.into()));
         }
-        if self.pool.len() >= MAX_PENDING {
+        if self.pool.is_full() {
             return Err(TransactionError::TooManyPending);
         }
         self.apply_pending(&pending)?;

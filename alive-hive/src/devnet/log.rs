@@ -270,7 +270,9 @@ mod tests {
     fn with(bodies: &[&[u8]]) -> TempDir {
         let folder = TempDir::new().unwrap();
         let mut log = open(&folder).unwrap();
-        bodies.iter().for_each(|body| log.append(body).unwrap());
+        for body in bodies {
+            log.append(body).unwrap();
+        }
         folder
     }
 

@@ -29,4 +29,4 @@ pub use config::DevnetConfig;
 pub use engine::{Devnet, DevnetError, TransactionStatus};
 pub use log::LogError;
 pub use refusal::{MAX_CUSTOM_OPS, TransactionError};
-pub use server::{DevnetServer, ServeError, serve};
+pub use server::{DevnetServer, ServeError, serve, serve_chain};

@@ -7,7 +7,9 @@ use crate::{
 };
 
 /// Most transactions that wait at once. Our own limit.
-pub(super) const MAX_PENDING: usize = 20_000;
+const MAX_PENDING: usize = 20_000;
+/// Most bytes of all transactions that wait. Our own limit.
+const MAX_PENDING_BYTES: usize = 32 << 20;
 
 /// A transaction that was found good when it came.
 #[derive(Clone, Debug)]
@@ -55,6 +57,7 @@ impl Pending {
 pub(super) struct Pool {
     waiting: VecDeque<Pending>,
     ids: HashSet<TransactionId>,
+    bytes: usize,
 }
 
 impl Pool {
@@ -66,14 +69,21 @@ impl Pool {
         self.ids.contains(id)
     }
 
+    /// Whether there is no room for another one.
+    pub(super) fn is_full(&self) -> bool {
+        self.waiting.len() >= MAX_PENDING || self.bytes >= MAX_PENDING_BYTES
+    }
+
     pub(super) fn push(&mut self, pending: Pending) {
         self.ids.insert(pending.id);
+        self.bytes += pending.size;
         self.waiting.push_back(pending);
     }
 
     /// Takes all out, to be put into a block or pushed again.
     pub(super) fn take(&mut self) -> VecDeque<Pending> {
         self.ids.clear();
+        self.bytes = 0;
         std::mem::take(&mut self.waiting)
     }
 

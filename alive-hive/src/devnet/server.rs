@@ -52,10 +52,17 @@ const MAX_BODY: usize = 2 << 20;
 /// # Errors
 /// [`ServeError`] if the chain cannot be opened or the address is taken.
 pub async fn serve(config: DevnetConfig) -> Result<DevnetServer, ServeError> {
-    let (address, block_interval) = (config.address, config.block_interval);
-    let node = spawn_blocking(move || Devnet::open(config, now())).await;
-    let node = node.map_err(|error| ServeError::Io(io::Error::other(error)))??;
-    let shared = Arc::new(Shared { node: Mutex::new(node), heads: watch::Sender::new(()) });
+    let chain = spawn_blocking(move || Devnet::open(config, now())).await;
+    serve_chain(chain.map_err(|error| ServeError::Io(io::Error::other(error)))??).await
+}
+
+/// Serves a chain that is open already, such as one whose first block has a time of the caller's choice.
+///
+/// # Errors
+/// [`ServeError`] if the address is taken.
+pub async fn serve_chain(chain: Devnet) -> Result<DevnetServer, ServeError> {
+    let (address, block_interval) = (chain.config.address, chain.config.block_interval);
+    let shared = Arc::new(Shared { node: Mutex::new(chain), heads: watch::Sender::new(()) });
     let listener = TcpListener::bind(address).await?;
     let address = listener.local_addr()?;
     let stop = CancellationToken::new();

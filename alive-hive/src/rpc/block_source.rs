@@ -12,10 +12,11 @@ use alive_core::{
 use serde_json::Value;
 
 use crate::{
+    block::{BlockMismatch, ReportedBlock},
     block_id::BlockId,
     extract::{BlockAnswer, ExtractedBlock, extract_blocks},
     header::SignedHeader,
-    network::HiveNetwork,
+    network::{HiveNetwork, KeyPrefix},
 };
 
 use super::{
@@ -81,7 +82,8 @@ impl Default for HiveBlockSourceConfig {
 /// Blocks of a Hive chain up to its head, with the operations under one `custom_json` id.
 ///
 /// Every block's number, its link to the one before and, unless its header has an unknown extension, its id are
-/// checked. Reversible blocks are given as they come; one that another replaces is [`Next::Forked`].
+/// checked, and the transactions of a block with operations of ours against its Merkle root if none holds an operation
+/// that this crate does not know. Reversible blocks are given as they come; one that another replaces is [`Next::Forked`].
 ///
 /// ```
 /// use alive_core::backend::{BlockSource, Next};
@@ -128,7 +130,8 @@ impl HiveBlockSource {
             return Ok(found(Vec::new()));
         }
         let answer = self.node.blocks(start, limit.min(ready)).await?;
-        let blocks = self.blocks_of(&answer)?;
+        let mut blocks = self.blocks_of(&answer)?;
+        blocks.truncate(limit.min(ready) as usize);
         if blocks.first().is_some_and(|block| block.block_num() != start) {
             return Err(RpcError::Answer("blocks from the first one asked for").into());
         }
@@ -146,6 +149,9 @@ impl HiveBlockSource {
         let values = answer.get("blocks").and_then(Value::as_array);
         for (block, value) in blocks.iter().zip(values.into_iter().flatten()) {
             check(block, value)?;
+            if !block.ops.is_empty() {
+                check_transactions(value, &self.node.network.key_prefix)?;
+            }
         }
         Ok(blocks)
     }
@@ -212,11 +218,23 @@ fn check(block: &ExtractedBlock, value: &Value) -> Result<(), Failure> {
     }
 }
 
+/// Compares the transactions with the header, where all their operations are known to us. Any other operation in the
+/// block makes that impossible and proves nothing against it.
+fn check_transactions(value: &Value, prefix: &KeyPrefix) -> Result<(), Failure> {
+    let reported = ReportedBlock::from_json(value).map_err(|_| RpcError::Answer("a block"))?;
+    match reported.check_transactions(prefix) {
+        Ok(_) | Err(BlockMismatch::Transaction { .. }) => Ok(()),
+        Err(mismatch) => Err(mismatch.into()),
+    }
+}
+
 /// Why there are no blocks.
 #[derive(Debug, thiserror::Error)]
 enum Failure {
     #[error("the node names block {named}, its header gives {real}")]
     BlockId { named: BlockId, real: BlockId },
+    #[error("the transactions of a block are not those of its header")]
+    Mismatch(#[from] BlockMismatch),
     #[error(transparent)]
     Rpc(#[from] RpcError),
 }
@@ -224,7 +242,7 @@ enum Failure {
 impl Failure {
     fn into_error(self) -> SourceError {
         let is_refused = match &self {
-            Self::BlockId { .. } => true,
+            Self::BlockId { .. } | Self::Mismatch(_) => true,
             Self::Rpc(error) => !error.is_transient(),
         };
         let (backend, source): (_, backend::Cause) = (BACKEND, Box::new(self));

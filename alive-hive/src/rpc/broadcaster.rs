@@ -179,16 +179,21 @@ impl Attempt {
         let mut must_send = true;
         // Once it may have left us, only its status tells that it is void, whatever a node says to it.
         let mut may_be_out = false;
+        // A node that is behind calls expired or unknown what another one, asked before it, may have taken.
+        let is_one_of_many = by.node.client.node_count() > 1;
         let mut silence = 0;
         loop {
             if must_send {
                 match sent(by.node.broadcast(json.clone()).await, &mut may_be_out) {
                     Sent::Again => {}
-                    Sent::Refused(error) if may_be_out => {
-                        tracing::debug!(%error, id = %self.id, "sent again and refused");
+                    Sent::Refused(error) if may_be_out || (is_one_of_many && is_void(&error)) => {
+                        tracing::debug!(%error, id = %self.id, "refused, but it may be elsewhere");
                         must_send = false;
                     }
-                    Sent::Refused(error) => return refused(error),
+                    Sent::Refused(error) if is_void(&error) => {
+                        return Ok(Carried::Void(Some(error)));
+                    }
+                    Sent::Refused(error) => return Err(error.into()),
                     Sent::Taken => must_send = false,
                 }
             }
@@ -226,10 +231,10 @@ fn sent(answer: Result<(), RpcError>, may_be_out: &mut bool) -> Sent {
                 Sent::Taken
             }
             Some(Remedy::Wait) if is_block_full(&error) => Sent::Again,
-            Some(Remedy::NextNode) => Sent::Again,
-            Some(_) => Sent::Refused(error),
+            Some(_) if !error.is_transient() => Sent::Refused(error),
+            Some(Remedy::Wait) => Sent::Refused(error),
             // The answer is missing, not the request: the node may well have it.
-            None => {
+            _ => {
                 *may_be_out = true;
                 Sent::Again
             }
@@ -242,11 +247,9 @@ fn is_block_full(error: &RpcError) -> bool {
     error.node().is_some_and(|error| error.kind() == super::NodeErrorKind::CustomOpLimit)
 }
 
-fn refused(error: RpcError) -> Result<Carried, Failure> {
-    match error.node().map(|error| error.kind().remedy()) {
-        Some(Remedy::Rebuild) => Ok(Carried::Void(Some(error))),
-        _ => Err(error.into()),
-    }
+/// Whether these bytes will never be taken, while others may.
+fn is_void(error: &RpcError) -> bool {
+    error.node().is_some_and(|error| error.kind().remedy() == Remedy::Rebuild)
 }
 
 /// Why an operation is not on the chain.
@@ -267,10 +270,7 @@ impl Failure {
         let is_transient = match &self {
             Self::Expired | Self::Lost => true,
             Self::Invalid(_) => false,
-            Self::Rpc(error) => {
-                let remedy = error.node().map(|error| error.kind().remedy());
-                error.is_transient() || remedy == Some(Remedy::Rebuild)
-            }
+            Self::Rpc(error) => error.is_transient() || is_void(error),
         };
         let (backend, source) = (BACKEND, Box::new(self));
         if is_transient {

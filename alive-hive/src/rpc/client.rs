@@ -67,6 +67,11 @@ impl RpcClient {
         })))
     }
 
+    /// How many nodes it may ask.
+    pub(super) fn node_count(&self) -> usize {
+        self.0.nodes.len()
+    }
+
     /// Calls a method, such as `block_api.get_block`, and gives its result.
     ///
     /// # Errors

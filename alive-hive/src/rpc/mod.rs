@@ -9,6 +9,8 @@ mod block_source;
 mod broadcaster;
 mod client;
 mod config;
+#[doc(hidden)]
+pub mod fuzzing;
 mod inclusion;
 mod node;
 mod node_error;

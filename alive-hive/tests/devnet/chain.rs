@@ -1,8 +1,6 @@
 //! The chain of the development node, stepped by hand: what it takes, what it refuses, what it remembers.
-#![cfg(test)]
 
-mod devnet_support;
-
+use super::support::{at, authority, build, config, data, key, open, sign, start};
 use alive_hive::{
     AccountCreate, AccountUpdate2, Asset, AssetSymbol, BlockId, CustomJson, Invalid, NoExtensions,
     Operation, Pack, RecoverableSignature, Role, SignatureError, Tapos, Transaction, Transfer,
@@ -11,7 +9,6 @@ use alive_hive::{
         TransactionStatus,
     },
 };
-use devnet_support::{at, authority, build, config, data, key, open, sign, start};
 use proptest::prelude::*;
 use tempfile::TempDir;
 
@@ -112,7 +109,7 @@ fn a_signature_for_another_chain_is_refused() {
     let transaction = data(&node, "{}").transaction;
     let signed = transaction.sign(
         &[&key("alice", Role::Posting)],
-        &alive_hive::ChainId::HIVE,
+        &alive_hive::ChainId::BLURT,
         alive_hive::SignAlgorithm::Dhive,
     );
     assert!(matches!(
@@ -401,8 +398,8 @@ proptest! {
                 Step::Reopen => {
                     let known = |node: &Devnet| {
                         let in_block = |(_, id): &(Transaction, _)| match node.status(id, None) {
-                            TransactionStatus::WithinIrreversibleBlock(at) => Some(at),
-                            TransactionStatus::WithinReversibleBlock(at) => Some(at),
+                            TransactionStatus::WithinIrreversibleBlock(at)
+                            | TransactionStatus::WithinReversibleBlock(at) => Some(at),
                             _ => None,
                         };
                         (node.head(), node.head_time(), sent.iter().map(in_block).collect::<Vec<_>>())

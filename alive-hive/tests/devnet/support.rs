@@ -1,5 +1,4 @@
 //! Accounts, transactions and nodes for the tests of devnet and rpc.
-#![expect(dead_code, reason = "each test uses its part")]
 
 use std::time::Duration;
 
@@ -7,7 +6,7 @@ use alive_core::{Timestamp, backend::BlockSource as _};
 use alive_hive::{
     Authority, CustomJson, Operation, PrivateKey, Role, SignAlgorithm, SignedTransaction, Tapos,
     Transaction,
-    devnet::{DevAccount, Devnet, DevnetConfig, DevnetServer, serve},
+    devnet::{DevAccount, Devnet, DevnetConfig, DevnetServer, serve_chain},
     rpc::{
         BroadcasterConfig, HiveAccountKeys, HiveBlockSource, HiveBlockSourceConfig,
         HiveBroadcaster, RpcClient, RpcConfig,
@@ -70,7 +69,12 @@ pub(crate) fn authority(
 }
 
 pub(crate) async fn node() -> DevnetServer {
-    serve(config()).await.unwrap()
+    serve_at_start(config()).await
+}
+
+/// A node whose chain begins at the start, not now.
+pub(crate) async fn serve_at_start(config: DevnetConfig) -> DevnetServer {
+    serve_chain(open(config)).await.unwrap()
 }
 
 pub(crate) fn client(url: &str) -> RpcClient {
