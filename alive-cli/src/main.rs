@@ -1,2 +1,106 @@
-//! The `alive` program.
-fn main() {}
+//! The `alive` program: every part of the Alive protocol from one command line.
+
+mod chain;
+mod cid;
+mod configure;
+mod conformance;
+mod demo;
+mod devnet;
+mod key;
+mod node;
+mod output;
+mod progress;
+mod readback;
+mod recorder;
+mod secret;
+mod settings;
+mod stream;
+mod verify;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Live streams that nobody can take down.
+///
+/// Settings come from flags, then from the environment (`ALIVE_…`), then from a TOML file with a table for each command.
+#[derive(Debug, Parser)]
+#[command(name = "alive", version, arg_required_else_help = true, propagate_version = true)]
+struct Cli {
+    /// Settings file; `alive.toml` in the current folder is read when there is one.
+    #[arg(long, global = true, env = "ALIVE_CONFIG", value_name = "FILE")]
+    config: Option<std::path::PathBuf>,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Computes the content id of a file as IPFS does.
+    Cid(cid::Args),
+    /// Creates a stream or changes its settings on the chain.
+    Configure(configure::Args),
+    /// Runs golden vectors and reports every case that does not hold.
+    Conformance(conformance::Args),
+    /// Streams a recording through the whole system on this machine and checks every byte that comes back.
+    Demo(demo::Args),
+    /// Runs a development chain that Hive clients can broadcast to.
+    Devnet(devnet::Args),
+    /// Ends a stream on the chain.
+    End(configure::EndArgs),
+    /// Makes, derives and checks keys.
+    Key(key::Args),
+    /// Indexes a chain and serves playlists and content.
+    Node(node::Args),
+    /// Watches a recorder's folder and publishes what it writes.
+    Stream(stream::Args),
+    /// Walks a stream from the chain down to every segment's bytes and says what holds.
+    Verify(verify::Args),
+}
+
+fn main() -> ExitCode {
+    output::init_logs();
+    let cli = match settings::parse::<Cli>() {
+        Ok(cli) => cli,
+        Err(error) => return output::failure(&error),
+    };
+    let outcome = match cli.command {
+        Command::Cid(args) => cid::run(&args),
+        Command::Conformance(args) => return conformance::run(&args),
+        Command::Key(args) => key::run(&args),
+        Command::Configure(args) => block_on(configure::run(args)),
+        Command::Demo(args) => block_on(demo::run(args)),
+        Command::Devnet(args) => block_on(devnet::run(args)),
+        Command::End(args) => block_on(configure::run_end(args)),
+        Command::Node(args) => block_on(node::run(args)),
+        Command::Stream(args) => block_on(stream::run(args)),
+        Command::Verify(args) => block_on(verify::run(args)),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => output::failure(&error),
+    }
+}
+
+fn block_on(command: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(command)
+}
+
+/// Resolves when the program is asked to stop, by Ctrl-C or a termination signal.
+async fn asked_to_stop() {
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        if let Ok(mut terminate) = signal(SignalKind::terminate()) {
+            tokio::select! {
+                _ = tokio::signal::ctrl_c() => {}
+                _ = terminate.recv() => {}
+            }
+            return;
+        }
+    }
+    // Without signals the program runs until it is killed, which it survives.
+    if tokio::signal::ctrl_c().await.is_err() {
+        std::future::pending::<()>().await;
+    }
+}

@@ -1,0 +1,102 @@
+//! Which chain a command speaks to. A further network is registered here.
+
+use std::time::Duration;
+
+use alive_core::{
+    AccountName, DEFAULT_CUSTOM_JSON_ID, Network,
+    backend::{SharedBlockSource, SharedBroadcaster},
+};
+use alive_hive::{
+    HiveNetwork, PrivateKey,
+    devnet::DevnetConfig,
+    rpc::{
+        BroadcasterConfig, HiveBlockSource, HiveBlockSourceConfig, HiveBroadcaster, RpcClient,
+        RpcConfig,
+    },
+};
+use anyhow::Context as _;
+
+/// The chain and its nodes.
+#[derive(Clone, Debug, clap::Args)]
+pub(crate) struct ChainArgs {
+    /// The network: hive, hive_mirrornet, hive_testnet, blurt, steem, or devnet for `alive devnet`.
+    #[arg(long, default_value = "hive", env = "ALIVE_NETWORK", value_parser = known_network)]
+    network: HiveNetwork,
+    /// Address of an API node of the network; several are tried in order.
+    #[arg(
+        long = "hive-node",
+        env = "ALIVE_HIVE_NODE",
+        value_delimiter = ',',
+        value_name = "URL",
+        default_value = "http://127.0.0.1:8090"
+    )]
+    nodes: Vec<String>,
+    /// Id of the custom operations that carry the protocol.
+    #[arg(long, env = "ALIVE_CUSTOM_JSON_ID", default_value = DEFAULT_CUSTOM_JSON_ID, value_name = "ID")]
+    custom_json_id: String,
+    /// Milliseconds between two looks at the chain.
+    #[arg(long, env = "ALIVE_CHAIN_POLL_MS", default_value_t = 1000, value_name = "MS")]
+    chain_poll_ms: u64,
+}
+
+fn known_network(name: &str) -> Result<HiveNetwork, String> {
+    match name {
+        "devnet" => Ok(DevnetConfig::default().network),
+        name => HiveNetwork::known(name).ok_or_else(|| format!("there is no network {name}")),
+    }
+}
+
+impl ChainArgs {
+    /// The development chain at `url`, which makes a block every `interval`.
+    pub(crate) fn devnet(url: String, interval: Duration) -> Self {
+        Self {
+            network: DevnetConfig::default().network,
+            nodes: vec![url],
+            custom_json_id: DEFAULT_CUSTOM_JSON_ID.to_owned(),
+            chain_poll_ms: u64::try_from(interval.as_millis() / 4).unwrap_or(u64::MAX).max(1),
+        }
+    }
+
+    /// The network's name in stream ids.
+    pub(crate) fn network(&self) -> &Network {
+        &self.network.name
+    }
+
+    /// Signs and broadcasts for an account.
+    pub(crate) fn broadcaster(
+        &self,
+        account: AccountName,
+        key: PrivateKey,
+    ) -> anyhow::Result<SharedBroadcaster> {
+        let config = BroadcasterConfig::default()
+            .custom_json_id(self.custom_json_id.as_str())
+            .poll_interval(self.poll_interval());
+        let network = self.network.clone();
+        Ok(SharedBroadcaster::new(HiveBroadcaster::new(
+            self.client()?,
+            network,
+            account,
+            key,
+            config,
+        )))
+    }
+
+    /// Reads blocks from `from_block` on.
+    pub(crate) fn block_source(&self, from_block: u32) -> anyhow::Result<SharedBlockSource> {
+        let config = HiveBlockSourceConfig::default()
+            .custom_json_id(self.custom_json_id.as_str())
+            .from_block(from_block)
+            .poll_interval(self.poll_interval());
+        let network = self.network.clone();
+        Ok(SharedBlockSource::new(HiveBlockSource::new(self.client()?, network, config)))
+    }
+
+    fn client(&self) -> anyhow::Result<RpcClient> {
+        let config = RpcConfig::new(&self.nodes).context("--hive-node")?;
+        Ok(RpcClient::new(config)?)
+    }
+
+    fn poll_interval(&self) -> Duration {
+        Duration::from_millis(self.chain_poll_ms.max(1))
+    }
+}

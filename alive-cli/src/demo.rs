@@ -1,0 +1,221 @@
+//! `alive demo`: a recording through the whole system on this machine.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use alive_core::{
+    AccountName, Configure, Link, LiveLayer, Op, StreamId,
+    backend::{Broadcaster as _, SharedLiveCache, SharedStorage, SharedStreamStore},
+    memory::MemoryLiveCache,
+};
+use alive_hive::devnet::{DevAccount, DevnetConfig, DevnetServer, serve};
+use alive_node::{
+    Node, NodeConfig, RunningNode, SharedChunkCache, SharedContentReader, SqliteStore,
+};
+use alive_storage::DiskStorage;
+use alive_streamer::{Backends, Session, SessionConfig, Totals};
+use anyhow::{Context as _, bail, ensure};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    asked_to_stop,
+    chain::ChainArgs,
+    key::random_key,
+    node, output, progress,
+    readback::{self, Watched},
+    recorder::Recording,
+};
+
+/// Time between blocks at normal speed.
+const BLOCK_INTERVAL: Duration = Duration::from_secs(3);
+/// Time between pushes at normal speed. Of six segments of ten seconds it makes two direct pushes and two chunks, and no
+/// push falls near the closing of a segment.
+const PUSH_INTERVAL: Duration = Duration::from_secs(18);
+/// How long everything after the recording may take, at any speed.
+const PATIENCE: Duration = Duration::from_mins(1);
+
+/// Plays a recording into a folder the way a recorder does, publishes it over a development chain, indexes it, serves it, and
+/// reads every byte back over HTTP. Fails unless every segment comes back as it was recorded, and in order.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Example: alive demo --recording my-recording --speed 5 --serve --port 3010"
+)]
+pub(crate) struct Args {
+    /// Folder with a playlist and its segments; without it a minute of test pattern that comes with the program.
+    #[arg(long, env = "ALIVE_RECORDING", value_name = "DIR")]
+    recording: Option<PathBuf>,
+    /// How many times faster than real time; block time and push interval shrink along.
+    #[arg(long, env = "ALIVE_SPEED", default_value_t = 10.0, value_name = "N")]
+    speed: f64,
+    /// Keep serving the stream after the summary, until stopped.
+    #[arg(long, env = "ALIVE_DEMO_SERVE")]
+    serve: bool,
+    /// Port of the HTTP server on the loopback interface; 0 takes any free one.
+    #[arg(long, env = "ALIVE_PORT", default_value_t = 0, value_name = "P")]
+    port: u16,
+}
+
+pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
+    ensure!((0.1..=1000.0).contains(&args.speed), "--speed must be between 0.1 and 1000");
+    let recording = match &args.recording {
+        None => Recording::bundled()?,
+        Some(folder) => Recording::from_folder(folder)?,
+    };
+    let folder = tempfile::tempdir().context("a temporary folder")?;
+    let stage = Stage::build(folder.path(), &args).await?;
+    output::line(format_args!(
+        "recording: {} segments, {:.1} s, played at {} times real time",
+        recording.segments().len(),
+        recording.duration().as_secs_f64(),
+        args.speed
+    ));
+    output::line(format_args!("playlist: {}", stage.playlist_url()));
+
+    let outcome = perform(&stage, recording, &args).await;
+    if outcome.is_ok() && args.serve {
+        output::line(format_args!("serving {} until stopped", stage.playlist_url()));
+        asked_to_stop().await;
+    }
+    stage.strike().await;
+    outcome
+}
+
+/// Everything that runs while the demo plays.
+struct Stage {
+    folder: PathBuf,
+    id: StreamId,
+    devnet: DevnetServer,
+    node: RunningNode,
+    backends: Backends,
+    push_interval: Duration,
+}
+
+impl Stage {
+    async fn build(folder: &Path, args: &Args) -> anyhow::Result<Self> {
+        let account: AccountName = "alice".parse()?;
+        let link: Link = "demo".parse()?;
+        let key = random_key()?;
+        let block_interval = BLOCK_INTERVAL.div_f64(args.speed);
+        let config = DevnetConfig::default()
+            .account(DevAccount::with_key(account.as_str(), key.public_key())?)
+            .block_interval(block_interval)
+            .folder(folder.join("chain"));
+        let devnet = serve(config).await?;
+        let chain = ChainArgs::devnet(devnet.url(), block_interval);
+
+        let store = DiskStorage::open_dir(folder.join("store"))?;
+        let storage = SharedStorage::new(store.clone());
+        let live = SharedLiveCache::new(MemoryLiveCache::default());
+        let index = SqliteStore::open(folder.join("index.sqlite"))?;
+        let backends =
+            alive_node::Backends::new(SharedStreamStore::new(index.clone()), storage.clone())
+                .source(chain.block_source(1)?)
+                .chunks(SharedChunkCache::new(index))
+                .content(SharedContentReader::new(store))
+                .live(live.clone());
+        let config = NodeConfig::default().address(([127, 0, 0, 1], args.port).into());
+        let node = Node::start(config, backends).await?;
+
+        let broadcaster = chain.broadcaster(account.clone(), key)?;
+        let configure = Configure { l2: Some(LiveLayer::GunDb), ..Configure::new(link.clone()) };
+        broadcaster.broadcast(&Op::Configure(configure)).await.context("configuring the stream")?;
+        let backends = Backends::new(storage, broadcaster).live(live);
+        let id = StreamId::new(chain.network().clone(), account, link);
+        let recorder = folder.join("recording");
+        std::fs::create_dir(&recorder)?;
+        let push_interval = PUSH_INTERVAL.div_f64(args.speed);
+        Ok(Self { folder: folder.to_owned(), id, devnet, node, backends, push_interval })
+    }
+
+    fn playlist_url(&self) -> String {
+        let StreamId { account, link, .. } = &self.id;
+        format!("{}/stream/{account}/{link}.m3u8", node::url(&self.node))
+    }
+
+    async fn strike(self) {
+        self.node.shutdown().await;
+        self.devnet.shutdown().await;
+    }
+}
+
+/// Plays, publishes, watches the playlist grow, and reads everything back.
+async fn perform(stage: &Stage, recording: Recording, args: &Args) -> anyhow::Result<()> {
+    let recorder = stage.folder.join("recording");
+    let config = SessionConfig::new(stage.id.clone(), &recorder, stage.folder.join("journal"))
+        .interval(stage.push_interval)
+        .poll_interval(Duration::from_millis(20))
+        .end_stream(true);
+    let session = Session::open(config, stage.backends.clone(), Some(Default::default())).await?;
+    let shown = tokio::spawn(progress::show(session.progress()));
+    let stop = CancellationToken::new();
+    let publishing = tokio::spawn(session.run(stop.clone()));
+
+    let recording = Arc::new(recording);
+    let watching = tokio::spawn(readback::watch(stage.playlist_url(), recording.segments().len()));
+    let started = Instant::now();
+    let mut closed = Vec::new();
+    recording.play(&recorder, args.speed, |_, at| closed.push(at)).await?;
+
+    let totals = tokio::time::timeout(PATIENCE, publishing).await;
+    let totals = totals.context("publishing did not come to an end")???;
+    shown.await?;
+    let watched = tokio::time::timeout(PATIENCE, watching).await;
+    let watched = watched.context("the playlist did not come to an end")???;
+    let back = readback::read_all(&stage.playlist_url()).await?;
+    compare(&recording, &back)?;
+    summary(&recording, &totals, &closed, &watched, started.elapsed());
+    Ok(())
+}
+
+/// Every segment must be back as it was recorded, and in order.
+fn compare(recording: &Recording, back: &[bytes::Bytes]) -> anyhow::Result<()> {
+    let recorded = recording.segments();
+    for (at, (recorded, back)) in recorded.iter().zip(back).enumerate() {
+        if recorded.data != *back {
+            bail!("segment {at} came back with other bytes");
+        }
+    }
+    ensure!(
+        recorded.len() == back.len(),
+        "{} segments were recorded and {} came back",
+        recorded.len(),
+        back.len()
+    );
+    Ok(())
+}
+
+fn summary(
+    recording: &Recording,
+    totals: &Totals,
+    closed: &[Instant],
+    watched: &Watched,
+    elapsed: Duration,
+) {
+    let latencies = closed
+        .iter()
+        .zip(&watched.seen)
+        .map(|(closed, seen)| seen.saturating_duration_since(*closed));
+    let mut latencies: Vec<_> = latencies.collect();
+    latencies.sort();
+    let median = latencies.get(latencies.len() / 2).copied().unwrap_or_default();
+    let longest = latencies.last().copied().unwrap_or_default();
+    output::line("");
+    output::line(format_args!(
+        "segments     {} recorded, {} back, byte for byte and in order",
+        recording.segments().len(),
+        totals.segments
+    ));
+    output::line(format_args!("chunks       {}", totals.chunks));
+    output::line(format_args!(
+        "operations   {} on the chain, besides the configure",
+        totals.operations
+    ));
+    output::line(format_args!("bytes        {}", output::bytes(totals.bytes)));
+    output::line(format_args!(
+        "to playlist  {median:.0?} median, {longest:.0?} longest, from a segment's closing to its listing"
+    ));
+    output::line(format_args!("elapsed      {:.1} s", elapsed.as_secs_f64()));
+}

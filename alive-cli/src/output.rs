@@ -1,0 +1,39 @@
+//! All that the program prints. Results go to standard output, everything else to standard error.
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "this is the one place that prints")]
+
+use std::{fmt::Display, io::IsTerminal as _, process::ExitCode};
+
+use tracing_subscriber::EnvFilter;
+
+/// Prints a line of a result.
+pub(crate) fn line(text: impl Display) {
+    println!("{text}");
+}
+
+/// Prints an error with its causes and gives the code to end with.
+pub(crate) fn failure(error: &anyhow::Error) -> ExitCode {
+    eprintln!("error: {error:#}");
+    ExitCode::FAILURE
+}
+
+/// Whether a person watches standard output.
+pub(crate) fn is_terminal() -> bool {
+    std::io::stdout().is_terminal()
+}
+
+/// Sends logs to standard error; `ALIVE_LOG` chooses which (`info`, `alive_node=debug`, …), warnings by default.
+pub(crate) fn init_logs() {
+    let filter = EnvFilter::try_from_env("ALIVE_LOG").unwrap_or_else(|_| EnvFilter::new("warn"));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+}
+
+/// Bytes for people: `64.2 KiB`.
+pub(crate) fn bytes(count: u64) -> String {
+    #[expect(clippy::cast_precision_loss, reason = "shown with one decimal")]
+    let value = count as f64;
+    match count {
+        0..1024 => format!("{count} B"),
+        1024..0x10_0000 => format!("{:.1} KiB", value / 1024.0),
+        _ => format!("{:.1} MiB", value / 1_048_576.0),
+    }
+}

@@ -1,0 +1,151 @@
+//! Settings in layers: a flag wins over the environment, which wins over a TOML file, which wins over the default.
+//!
+//! The file has a table for each command, with the command's long flags as keys. It works as a source of defaults, so
+//! every setting is described in one place, its flag. A key that is no flag is refused. Keys of accounts are no flags.
+
+use std::{ffi::OsString, path::PathBuf};
+
+use anyhow::{Context as _, bail};
+use clap::{Command, CommandFactory, FromArgMatches};
+use toml::{Table, Value};
+
+/// The file that is read when no other is named.
+const DEFAULT_FILE: &str = "alive.toml";
+
+/// Parses the command line over the settings file. Wrong flags end the program with clap's own message.
+pub(crate) fn parse<C: CommandFactory + FromArgMatches>() -> anyhow::Result<C> {
+    let command = match settings_file()? {
+        None => C::command(),
+        Some((path, text)) => with_defaults(C::command(), &text)
+            .with_context(|| format!("settings file {}", path.display()))?,
+    };
+    let matches = command.get_matches();
+    C::from_arg_matches(&matches).map_err(|error| error.exit())
+}
+
+/// The settings file: named by `--config`, by `ALIVE_CONFIG`, or lying in the current folder.
+fn settings_file() -> anyhow::Result<Option<(PathBuf, String)>> {
+    let named = named_file(std::env::args_os()).or_else(|| std::env::var_os("ALIVE_CONFIG"));
+    let path = PathBuf::from(named.clone().unwrap_or_else(|| DEFAULT_FILE.into()));
+    match std::fs::read_to_string(&path) {
+        Ok(text) => Ok(Some((path, text))),
+        Err(error) if named.is_none() && error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error).with_context(|| format!("settings file {}", path.display())),
+    }
+}
+
+fn named_file(args: impl Iterator<Item = OsString>) -> Option<OsString> {
+    let mut args = args.skip(1);
+    while let Some(arg) = args.next() {
+        if arg == "--config" {
+            return args.next();
+        }
+        if let Some(path) = arg.to_str().and_then(|arg| arg.strip_prefix("--config=")) {
+            return Some(path.into());
+        }
+    }
+    None
+}
+
+fn with_defaults(mut command: Command, text: &str) -> anyhow::Result<Command> {
+    for (name, value) in text.parse::<Table>()? {
+        let Value::Table(settings) = value else {
+            bail!(
+                "{name} stands outside of a table; write it under [stream], [node] or another command"
+            );
+        };
+        if command.find_subcommand(&name).is_none() {
+            bail!("there is no command {name}");
+        }
+        for (key, value) in settings {
+            let values = as_defaults(&value).with_context(|| format!("[{name}] {key}"))?;
+            let known = command.find_subcommand(&name).and_then(|command| flag(command, &key));
+            let Some(id) = known else { bail!("[{name}] {key} is no setting of that command") };
+            command = command.mut_subcommand(&name, |command| {
+                command.mut_arg(id, |arg| arg.required(false).default_values(values))
+            });
+        }
+    }
+    Ok(command)
+}
+
+fn flag(command: &Command, key: &str) -> Option<clap::Id> {
+    command.get_arguments().find(|arg| arg.get_long() == Some(key)).map(|arg| arg.get_id().clone())
+}
+
+fn as_defaults(value: &Value) -> anyhow::Result<Vec<String>> {
+    Ok(match value {
+        Value::String(text) => vec![text.clone()],
+        Value::Integer(number) => vec![number.to_string()],
+        Value::Float(number) => vec![number.to_string()],
+        Value::Boolean(flag) => vec![flag.to_string()],
+        Value::Array(values) => {
+            let parts = values.iter().map(as_defaults).collect::<anyhow::Result<Vec<_>>>()?;
+            parts.into_iter().flatten().collect()
+        }
+        Value::Datetime(_) | Value::Table(_) => bail!("a text, a number, true or false, or a list"),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Debug, Parser)]
+    struct Cli {
+        #[command(subcommand)]
+        command: Sub,
+    }
+
+    #[derive(Debug, clap::Subcommand)]
+    enum Sub {
+        Stream(Stream),
+    }
+
+    #[derive(Debug, clap::Args)]
+    struct Stream {
+        #[arg(long, default_value_t = 60)]
+        interval: u64,
+        #[arg(long)]
+        folder: PathBuf,
+        #[arg(long)]
+        purge: bool,
+        #[arg(long)]
+        node: Vec<String>,
+    }
+
+    fn parse(file: &str, args: &[&str]) -> Result<Stream, String> {
+        let command = with_defaults(Cli::command(), file).map_err(|e| e.to_string())?;
+        let matches = command.try_get_matches_from(args).map_err(|e| e.to_string())?;
+        let Sub::Stream(stream) =
+            Cli::from_arg_matches(&matches).map_err(|e| e.to_string())?.command;
+        Ok(stream)
+    }
+
+    const FILE: &str =
+        "[stream]\ninterval = 5\nfolder = \"rec\"\npurge = true\nnode = [\"a\", \"b\"]\n";
+
+    #[test]
+    fn the_file_fills_in_what_no_flag_says() {
+        let stream = parse(FILE, &["alive", "stream", "--interval", "7"]).unwrap();
+        assert_eq!((stream.interval, stream.purge), (7, true));
+        assert_eq!((stream.folder, stream.node), ("rec".into(), vec!["a".into(), "b".into()]));
+    }
+
+    #[test]
+    fn unknown_keys_and_tables_are_refused() {
+        assert!(parse("[stream]\nposting-key = \"5J\"", &["alive", "stream"]).is_err());
+        assert!(parse("[straem]\ninterval = 5", &["alive", "stream"]).is_err());
+        assert!(parse("interval = 5", &["alive", "stream"]).is_err());
+    }
+
+    #[test]
+    fn a_named_file_is_found_in_both_forms() {
+        let args = |args: &[&str]| named_file(args.iter().map(OsString::from));
+        assert_eq!(args(&["alive", "stream", "--config", "x"]), Some("x".into()));
+        assert_eq!(args(&["alive", "--config=x"]), Some("x".into()));
+        assert_eq!(args(&["alive", "node"]), None);
+    }
+}

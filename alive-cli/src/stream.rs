@@ -1,0 +1,207 @@
+//! `alive stream`: publishing what a recorder writes.
+
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
+
+use alive_core::{
+    ChainView, Index, Seq, StreamId,
+    backend::{BlockSource as _, Next, SharedStorage},
+};
+use alive_storage::DiskStorage;
+use alive_streamer::{Backends, Session, SessionConfig};
+use anyhow::{Context as _, bail};
+use tokio_util::sync::CancellationToken;
+
+use crate::{asked_to_stop, configure::StreamArgs, node, output, progress};
+
+/// Watches a recorder's folder, stores every complete segment, and signs what it stored onto the chain. A segment is
+/// complete when the recorder lists it or has begun the next one. Ctrl-C publishes what is left and stops.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Example: alive stream --account alice --link launch --folder recording --api http://127.0.0.1:3010"
+)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    stream: StreamArgs,
+    /// Folder that the recorder writes into.
+    #[arg(long, env = "ALIVE_FOLDER", value_name = "FOLDER")]
+    folder: PathBuf,
+    /// Folder for the block store and the journal of each stream.
+    #[arg(
+        long,
+        env = "ALIVE_STREAMER_DATA",
+        default_value = "alive-streamer-data",
+        value_name = "FOLDER"
+    )]
+    data: PathBuf,
+    /// Node that tells how far the stream is, so that a stream begun elsewhere goes on behind its last push.
+    #[arg(long, env = "ALIVE_API", value_name = "URL")]
+    api: Option<String>,
+    /// Read how far the stream is from the chain itself, from this block on, instead of asking a node.
+    #[arg(long, env = "ALIVE_FROM_BLOCK", value_name = "BLOCK", conflicts_with = "api")]
+    from_block: Option<u32>,
+    /// Seconds between pushes, 0 to 300; 0 pushes every segment at once.
+    #[arg(long, env = "ALIVE_INTERVAL", default_value_t = 60.0, value_name = "SECONDS")]
+    interval: f64,
+    /// End the stream on the chain once the recorder has closed its playlist.
+    #[arg(long, env = "ALIVE_END")]
+    end: bool,
+    /// Take a recording that was finished before the program started, too.
+    #[arg(long, env = "ALIVE_ACCEPT_OLD")]
+    accept_old: bool,
+    /// Delete each segment's file once it is stored.
+    #[arg(long, env = "ALIVE_PURGE")]
+    purge: bool,
+    /// Serve the store's content under /ipfs/ at this address, so that nodes and players can fetch it.
+    #[arg(long, env = "ALIVE_SERVE", value_name = "ADDRESS")]
+    serve: Option<SocketAddr>,
+    /// Keep serving after everything is published, until stopped.
+    #[arg(long, env = "ALIVE_KEEP_SERVING", requires = "serve")]
+    keep_serving: bool,
+}
+
+pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
+    let stream = &args.stream;
+    let id =
+        StreamId::new(stream.chain.network().clone(), stream.account.clone(), stream.link.clone());
+    let key = stream.key.read()?;
+    let broadcaster = stream.chain.broadcaster(stream.account.clone(), key)?;
+
+    let journal = args.data.join(format!("{}.{}.{}.journal", id.network, id.account, id.link));
+    let view = chain_view(&args, &id, journal.exists()).await?;
+    let store = DiskStorage::open_dir(args.data.join("store"))
+        .with_context(|| format!("block store in {}", args.data.display()))?;
+    let gateway = match args.serve {
+        None => None,
+        Some(address) => {
+            let gateway = node::serve_content(address, store.clone()).await?;
+            output::line(format_args!("content at {}/ipfs/", node::url(&gateway)));
+            Some(gateway)
+        }
+    };
+
+    let config = SessionConfig::new(id, &args.folder, &journal)
+        .interval(seconds(args.interval).context("--interval")?)
+        .end_stream(args.end)
+        .accept_old(args.accept_old)
+        .purge(args.purge);
+    let backends = Backends::new(SharedStorage::new(store), broadcaster);
+    let session = Session::open(config, backends, view).await?;
+    let shown = tokio::spawn(progress::show(session.progress()));
+    let stop = CancellationToken::new();
+    let canceller = stop.clone();
+    let watch = tokio::spawn(async move {
+        asked_to_stop().await;
+        canceller.cancel();
+    });
+    let totals = session.run(stop.clone()).await;
+    shown.await?;
+    let totals = totals?;
+    output::line(format_args!(
+        "published {} segments, {}, in {} chunks and {} operations; {} lost",
+        totals.segments,
+        output::bytes(totals.bytes),
+        totals.chunks,
+        totals.operations,
+        totals.lost
+    ));
+    if args.keep_serving && !stop.is_cancelled() {
+        stop.cancelled().await;
+    }
+    watch.abort();
+    if let Some(gateway) = gateway {
+        gateway.shutdown().await;
+    }
+    Ok(())
+}
+
+/// Seconds from the command line as a duration of a publisher's range.
+pub(crate) fn seconds(value: f64) -> anyhow::Result<Duration> {
+    let duration = Duration::try_from_secs_f64(value)?;
+    if duration > alive_core::PublisherConfig::MAX_INTERVAL {
+        bail!(
+            "{value} is more than {} seconds",
+            alive_core::PublisherConfig::MAX_INTERVAL.as_secs()
+        );
+    }
+    Ok(duration)
+}
+
+/// How far the stream is, from a node or from the chain. A journal alone will do for going on with one's own stream.
+async fn chain_view(
+    args: &Args,
+    id: &StreamId,
+    has_journal: bool,
+) -> anyhow::Result<Option<ChainView>> {
+    match (&args.api, args.from_block) {
+        (Some(api), _) => from_node(api, id).await.with_context(|| format!("node {api}")).map(Some),
+        (None, Some(block)) => from_chain(args, id, block).await.map(Some),
+        (None, None) if has_journal => Ok(None),
+        (None, None) => bail!("give --api or --from-block, to find out how far the stream is"),
+    }
+}
+
+async fn from_chain(args: &Args, id: &StreamId, from_block: u32) -> anyhow::Result<ChainView> {
+    let index = read_index(&args.stream.chain, from_block).await?;
+    let stream = index.stream(&id.account, &id.link);
+    let stream =
+        stream.with_context(|| format!("{id} is not configured; see `alive configure`"))?;
+    Ok(ChainView {
+        finalized: stream.info().finalized,
+        pushes: stream.pushes().map(|(seq, pushed)| (seq, pushed.src)).collect(),
+    })
+}
+
+/// Follows the chain to its head.
+async fn read_index(chain: &crate::chain::ChainArgs, from_block: u32) -> anyhow::Result<Index> {
+    const PAGE: usize = 1000;
+    let source = chain.block_source(from_block)?;
+    let mut index = Index::default();
+    loop {
+        let last = index.last().cloned();
+        match source.next(last.as_ref(), PAGE).await? {
+            Next::Forked => drop(index.undo_block().context("the chain replaced a final block")?),
+            Next::Blocks { blocks, .. } if blocks.is_empty() => return Ok(index),
+            Next::Blocks { blocks, irreversible } => {
+                for block in &blocks {
+                    index.apply_block(block)?;
+                }
+                index.finalize(irreversible);
+            }
+        }
+    }
+}
+
+/// Asks a node by the routes that every node of this protocol has.
+async fn from_node(api: &str, id: &StreamId) -> anyhow::Result<ChainView> {
+    let client = reqwest::Client::builder().timeout(Duration::from_secs(20)).build()?;
+    let ask = async |route: &str| -> anyhow::Result<serde_json::Value> {
+        let url = format!("{}/{route}", api.trim_end_matches('/'));
+        let query = [("stream_author", id.account.as_str()), ("stream_link", id.link.as_str())];
+        let answer = client.get(url).query(&query).send().await?.error_for_status()?;
+        let answer: serde_json::Value = answer.json().await?;
+        if let Some(error) = answer.get("error") {
+            bail!("{error}; see `alive configure`");
+        }
+        Ok(answer)
+    };
+    let info = ask("get_stream_info").await?;
+    let finalized = match info.get("chunk_finalized") {
+        None => bail!("the answer has no chunk_finalized"),
+        Some(serde_json::Value::Null) => None,
+        Some(number) => Some(seq(number)?),
+    };
+    let chunks = ask("get_stream_chunks").await?;
+    let chunks = chunks.get("chunks").and_then(serde_json::Value::as_array);
+    let mut view = ChainView { finalized, ..ChainView::default() };
+    for chunk in chunks.context("the answer has no chunks")? {
+        let number = seq(chunk.get("seq").context("a chunk has no seq")?)?;
+        let src = chunk.get("src_hash").and_then(serde_json::Value::as_str);
+        view.pushes.insert(number, src.context("a chunk has no src_hash")?.parse()?);
+    }
+    Ok(view)
+}
+
+fn seq(number: &serde_json::Value) -> anyhow::Result<Seq> {
+    let seq = number.as_u64().and_then(Seq::new);
+    seq.with_context(|| format!("{number} is no sequence number"))
+}

@@ -1,0 +1,202 @@
+//! `alive verify`: a stream from the chain down to every segment's bytes.
+
+use std::path::PathBuf;
+
+use alive_core::{
+    AccountName, Chunk, GatewayUrl, Index, Link, Segment, Seq, Stream,
+    backend::{BlockRef, BlockSource as _, Next, SharedStorage, Storage as _},
+};
+use alive_playlist::probe::{agrees, probe_ts};
+use alive_storage::{DiskStorage, GatewayStorage};
+use anyhow::{Context as _, bail};
+
+use crate::{chain::ChainArgs, output};
+
+/// Largest segment that is fetched, in bytes.
+const MAX_SEGMENT_BYTES: usize = 64 << 20;
+/// Blocks asked for at once.
+const PAGE: usize = 1000;
+
+/// Reads the chain, checks every block's place, follows the stream's operations, fetches every chunk and every segment,
+/// and checks their bytes against their ids and their lengths against the media. Fails if anything does not hold.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example: alive verify alice/launch --gateway http://127.0.0.1:3010")]
+pub(crate) struct Args {
+    /// The stream.
+    #[arg(value_name = "AUTHOR/LINK", value_parser = parse_stream)]
+    stream: (AccountName, Link),
+    /// Gateway that serves the content; nothing it says is believed unchecked.
+    #[arg(long, env = "ALIVE_GATEWAY", value_name = "URL", required_unless_present = "store")]
+    gateway: Option<GatewayUrl>,
+    /// Folder of a local block store that holds the content, instead of a gateway.
+    #[arg(long, env = "ALIVE_STORE", value_name = "FOLDER", conflicts_with = "gateway")]
+    store: Option<PathBuf>,
+    /// The first block to read.
+    #[arg(long, env = "ALIVE_FROM_BLOCK", default_value_t = 1)]
+    from_block: u32,
+    #[command(flatten)]
+    chain: ChainArgs,
+}
+
+fn parse_stream(text: &str) -> Result<(AccountName, Link), String> {
+    let (account, link) = text.rsplit_once('/').ok_or("write AUTHOR/LINK")?;
+    let account = account.parse().map_err(|why| format!("{why}"))?;
+    Ok((account, link.parse().map_err(|why| format!("{why}"))?))
+}
+
+pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
+    let (account, link) = &args.stream;
+    let storage = match (&args.store, &args.gateway) {
+        (Some(folder), _) => SharedStorage::new(DiskStorage::open_dir(folder)?),
+        (None, Some(gateway)) => SharedStorage::new(GatewayStorage::new(gateway.clone())?),
+        (None, None) => bail!("give --gateway or --store"),
+    };
+    let index = read_chain(&args, account, link).await?;
+    let stream = index.stream(account, link).with_context(|| {
+        let known = if index.knows(account) { "has no such stream" } else { "is not known" };
+        format!("account {account} {known}")
+    })?;
+    let info = stream.info();
+    let state = if info.ended { "ended" } else { "live" };
+    let end = |seq: Option<Seq>| seq.map_or("none".to_owned(), |seq| seq.to_string());
+    output::line(format_args!(
+        "stream {account}/{link} on {}: {state}, created {}, finalized {}, head {}",
+        args.chain.network(),
+        info.created,
+        end(info.finalized),
+        end(info.head)
+    ));
+    let mut tally = Tally::default();
+    walk(stream, &storage, &mut tally).await;
+    output::line(format_args!(
+        "{} pushes, {} segments, {}, {} problems",
+        tally.pushes,
+        tally.segments,
+        output::bytes(tally.bytes),
+        tally.problems
+    ));
+    if tally.problems > 0 {
+        bail!("the stream does not hold: {} problems", tally.problems);
+    }
+    Ok(())
+}
+
+/// What was walked over.
+#[derive(Debug, Default)]
+struct Tally {
+    pushes: usize,
+    segments: usize,
+    bytes: u64,
+    problems: usize,
+}
+
+impl Tally {
+    fn problem(&mut self, what: impl std::fmt::Display) {
+        self.problems += 1;
+        output::line(format_args!("PROBLEM {what}"));
+    }
+}
+
+/// Follows the chain to its head and counts what concerns the stream.
+async fn read_chain(args: &Args, account: &AccountName, link: &Link) -> anyhow::Result<Index> {
+    let source = args.chain.block_source(args.from_block)?;
+    let mut index = Index::default();
+    let mut last: Option<BlockRef> = None;
+    let (mut blocks, mut accepted, mut refused) = (0_u64, 0_u64, 0_u64);
+    loop {
+        match source.next(last.as_ref(), PAGE).await? {
+            Next::Forked => {
+                let undone = index.undo_block().context("the chain replaced a final block")?;
+                last = Some(undone.previous);
+            }
+            Next::Blocks { blocks: page, .. } if page.is_empty() => break,
+            Next::Blocks { blocks: page, irreversible } => {
+                for block in &page {
+                    let applied = index.apply_block(block)?;
+                    blocks += 1;
+                    let ours =
+                        |op: &alive_core::SignedOp| op.account == *account && op.op.link() == link;
+                    let well_formed = block.ops.iter().filter_map(|op| op.as_ref().ok());
+                    for (op, refusal) in well_formed.zip(applied.refusals) {
+                        match refusal {
+                            _ if !ours(op) => {}
+                            None => accepted += 1,
+                            Some(why) => {
+                                refused += 1;
+                                output::line(format_args!(
+                                    "block {}: refused: {why}",
+                                    block.at.num
+                                ));
+                            }
+                        }
+                    }
+                    last = Some(block.at.clone());
+                }
+                index.finalize(irreversible);
+            }
+        }
+    }
+    output::line(format_args!(
+        "chain {}: {blocks} blocks in order, {accepted} operations of the stream accepted, {refused} refused",
+        args.chain.network()
+    ));
+    Ok(index)
+}
+
+async fn walk(stream: &Stream, storage: &SharedStorage, tally: &mut Tally) {
+    let mut expected = Some(Seq::ZERO);
+    for (seq, pushed) in stream.pushes() {
+        tally.pushes += 1;
+        if expected != Some(seq) {
+            let from = expected.map_or(0, Seq::as_u16);
+            tally.problem(format_args!("pushes {from} to {} are missing", seq.as_u16() - 1));
+        }
+        expected = seq.next();
+        if let Some(segment) = pushed.segment() {
+            check_segment(seq, &segment, storage, tally).await;
+            continue;
+        }
+        match storage.get(&pushed.src, Chunk::MAX_BYTES).await {
+            Err(why) => tally.problem(format_args!("push {seq}: chunk: {}", chain_of(&why))),
+            Ok(bytes) => match Chunk::decode(&bytes) {
+                Err(why) => tally.problem(format_args!("push {seq}: chunk {}: {why}", pushed.src)),
+                Ok(chunk) if !chunk.fits(stream.info().settings.storage) => {
+                    tally.problem(format_args!("push {seq}: chunk of another storage"));
+                }
+                Ok(chunk) => {
+                    for segment in chunk.segments() {
+                        check_segment(seq, segment, storage, tally).await;
+                    }
+                }
+            },
+        }
+    }
+}
+
+async fn check_segment(seq: Seq, segment: &Segment, storage: &SharedStorage, tally: &mut Tally) {
+    tally.segments += 1;
+    if segment.flags.gap() {
+        output::line(format_args!("push {seq}: {} is marked as lost", segment.content));
+        return;
+    }
+    let bytes = match storage.get(&segment.content, MAX_SEGMENT_BYTES).await {
+        Ok(bytes) => bytes,
+        Err(why) => return tally.problem(format_args!("push {seq}: {}", chain_of(&why))),
+    };
+    tally.bytes += u64::try_from(bytes.len()).unwrap_or(u64::MAX);
+    let claimed = segment.duration.as_duration();
+    match probe_ts(&bytes).map(|probe| probe.duration) {
+        Ok(Some(measured)) if !agrees(claimed, measured) => tally.problem(format_args!(
+            "push {seq}: {} plays {measured:?}, {claimed:?} was claimed",
+            segment.content
+        )),
+        // What is no MPEG-TS cannot be measured; its bytes are what was pushed all the same.
+        Ok(_) | Err(_) => {}
+    }
+}
+
+/// An error with its causes in one line.
+fn chain_of(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(error.source(), |error| error.source());
+    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
+}

@@ -1,0 +1,124 @@
+//! The program as a person meets it: what it prints and what it ends with.
+
+use crate::support::{alive, run, sample, stdout};
+
+fn vectors(name: &str) -> String {
+    format!("{}/../vectors/{name}", env!("CARGO_MANIFEST_DIR"))
+}
+
+#[test]
+fn the_demo_brings_every_segment_back() {
+    for name in ["ts-6x10s", "resumed"] {
+        let recording = sample(name);
+        let output = run(&["demo", "--speed", "40", "--recording", recording.to_str().unwrap()]);
+        let text = stdout(&output);
+        assert!(output.status.success(), "{text}{}", String::from_utf8_lossy(&output.stderr));
+        assert!(text.contains("6 recorded, 6 back, byte for byte and in order"), "{text}");
+        assert!(text.contains("on chain"), "{text}");
+    }
+}
+
+#[test]
+fn the_demo_shows_direct_pushes_and_chunks() {
+    let text = stdout(&run(&["demo", "--speed", "10"]));
+    let chunks = text.lines().find_map(|line| line.strip_prefix("chunks ")).unwrap();
+    let operations = text.lines().find_map(|line| line.strip_prefix("operations ")).unwrap();
+    let first = |text: &str| text.split_whitespace().next().unwrap().parse::<u64>().unwrap();
+    let (chunks, operations) = (first(chunks), first(operations));
+    // The end is an operation, too.
+    assert!(chunks >= 2 && operations >= chunks + 3, "{text}");
+}
+
+#[test]
+fn a_recording_that_is_none_is_refused_with_its_name() {
+    let output = run(&["demo", "--recording", "no/such/folder"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("no/such/folder"));
+}
+
+#[test]
+fn conformance_says_what_failed_and_what_it_does_not_know() {
+    let output = run(&["conformance", &vectors("core.op.json"), &vectors("core.chunk.json")]);
+    assert!(output.status.success());
+    assert_eq!(stdout(&output).lines().last(), Some("306 passed, 0 failed, 0 skipped"));
+
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, kind: &str, want: &str| {
+        let case = format!(r#"{{"name":"one","in":{{"csv":""}},"out":{want}}}"#);
+        let text = format!(r#"{{"format":"alive-vectors/1","kind":"{kind}","cases":[{case}]}}"#);
+        std::fs::write(folder.path().join(name), text).unwrap();
+    };
+    write("good.json", "core.chunk", r#"{"error":"empty"}"#);
+    write("bad.json", "core.chunk", r#"{"segments":[]}"#);
+    write("other.json", "nobody.knows", "{}");
+    let output = run(&["conformance", folder.path().to_str().unwrap()]);
+    assert_eq!(output.status.code(), Some(1));
+    let text = stdout(&output);
+    assert!(
+        text.contains("FAILED core.chunk one") && text.contains("skipped nobody.knows"),
+        "{text}"
+    );
+    assert_eq!(text.lines().last(), Some("1 passed, 1 failed, 1 skipped"));
+}
+
+#[test]
+fn cid_is_that_of_ipfs_add() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("hello");
+    std::fs::write(&file, "hello world").unwrap();
+    let cid = |profile: &str| stdout(&run(&["cid", "--profile", profile, file.to_str().unwrap()]));
+    assert!(cid("unixfs-v0-2015").starts_with("Qmf412jQZiuVUtdgnB36FXFX7xg5V6KEbSJ4dpQuhkLyfD "));
+    let raw = "bafkreifzjut3te2nhyekklss27nh3k72ysco7y32koao5eei66wof36n5e ";
+    assert!(cid("cid-v1-256k").starts_with(raw));
+}
+
+#[test]
+fn keys_come_from_the_environment_and_are_never_shown_unasked() {
+    let derived = alive(&["key", "derive", "--account", "alice"])
+        .env("ALIVE_MASTER_PASSWORD", "password")
+        .output()
+        .unwrap();
+    let text = stdout(&derived);
+    let wif = "5JZABPReZZqYBvrFYDAhmN6NQ6r9wDn9B9FnXPNLixhBaAyRbsq";
+    let public = "STM86eLQPsLySq5NASzEmkgCJ3LYAc3mqsswneuFCfT6xECn9aPv5";
+    assert_eq!(text, format!("private {wif}\npublic  {public}\n"));
+
+    let shown = alive(&["key", "public"]).env("ALIVE_POSTING_KEY", wif).output().unwrap();
+    assert_eq!(stdout(&shown), format!("{public}\n"));
+
+    let broken = alive(&["key", "public"]).env("ALIVE_POSTING_KEY", &wif[1..]).output().unwrap();
+    let said = format!("{}{}", stdout(&broken), String::from_utf8_lossy(&broken.stderr));
+    assert!(!broken.status.success() && !said.contains(&wif[1..]), "{said}");
+}
+
+#[test]
+fn no_key_is_taken_from_the_command_line_and_a_missing_one_is_explained() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = run(&["end", "--account", "alice", "--link", "s", "--posting-key", "5J"]);
+    assert!(!output.status.success());
+    let output = alive(&["end", "--account", "alice", "--link", "s"])
+        .current_dir(folder.path())
+        .output()
+        .unwrap();
+    assert!(String::from_utf8_lossy(&output.stderr).contains("ALIVE_POSTING_KEY"));
+}
+
+#[test]
+fn every_command_shows_an_example() {
+    let commands = [
+        "cid",
+        "configure",
+        "conformance",
+        "demo",
+        "devnet",
+        "end",
+        "key",
+        "node",
+        "stream",
+        "verify",
+    ];
+    for command in commands {
+        let text = stdout(&run(&[command, "--help"]));
+        assert!(text.contains(&format!("Example: alive {command}")), "{command}: {text}");
+    }
+}

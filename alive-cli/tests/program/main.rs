@@ -1,0 +1,7 @@
+//! The real program in its real processes.
+#![cfg(test)]
+
+mod commands;
+mod kill;
+mod players;
+mod support;
