@@ -50,13 +50,14 @@ impl Display {
             Progress::Ended { transaction, block } => {
                 self.say(&format!("stream ended in block {block} as {transaction}"));
             }
+            // Between two segments there is nothing to say.
+            Progress::Waiting(Waiting::Segment) => {}
             Progress::Waiting(what) => self.say(&match what {
                 Waiting::List => "waiting for the recorder's playlist".to_owned(),
                 Waiting::NewRecording { old } => {
                     format!("{old} is an old recording; waiting for a new one")
                 }
                 Waiting::Recording => "waiting for a recording".to_owned(),
-                Waiting::Segment => "waiting for the first segment".to_owned(),
                 other => format!("waiting: {other:?}"),
             }),
             Progress::Warning(warning) => self.say(&format!("warning: {}", causes(warning))),
