@@ -1,1 +1,10 @@
-//! Grows in the next commits.
+#![doc = include_str!("../README.md")]
+#![expect(clippy::expect_used, reason = "the data of a bench is made here and known to be valid")]
+#![expect(clippy::missing_panics_doc, reason = "a bench that cannot run should say so and stop")]
+
+pub mod attempts;
+pub mod day;
+pub mod files;
+pub mod indexes;
+pub mod transactions;
+pub mod turns;
