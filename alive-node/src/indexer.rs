@@ -22,6 +22,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     event::NodeEvent,
+    explain::Explained,
     resolver::{Resolver, Urgency},
 };
 use memory::Memory;
@@ -325,10 +326,8 @@ impl Indexer {
     }
 
     fn report(&self, error: &IndexError, wait: Duration) {
-        let error: &dyn std::error::Error = error;
-        let cause = error.source().map(tracing::field::display);
         tracing::warn!(
-            network = %self.network, error, cause, ?wait,
+            network = %self.network, error = %Explained(error), ?wait,
             monotonic_counter.indexer_failures = 1_u64, "indexing failed, trying again"
         );
     }

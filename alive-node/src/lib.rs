@@ -1,12 +1,32 @@
 #![doc = include_str!("../README.md")]
 
+mod accounts;
+mod api;
 mod clock;
+mod config;
+#[cfg(feature = "testing")]
+pub mod conformance;
+mod content;
 mod event;
+mod explain;
+#[doc(hidden)]
+pub mod fuzzing;
 mod indexer;
+mod live;
+mod node;
+mod playlists;
 mod resolver;
+mod server;
 mod store;
 
+pub use config::{Backends, NodeConfig, ServerLimits};
+pub use content::{ContentReader, SharedContentReader};
 pub use event::NodeEvent;
 pub use indexer::{IndexError, Indexer, Progress};
+pub use node::{Node, RunningNode, StartError};
+pub use playlists::{
+    Health, HoleReason, Playlist, PlaylistConfig, PlaylistError, Playlists, PushHealth, SeqRange,
+    Watched,
+};
 pub use resolver::{ChunkState, Resolver, ResolverConfig, Urgency};
 pub use store::{ChunkCache, SharedChunkCache, SqliteStore, SqliteStoreError};

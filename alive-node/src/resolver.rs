@@ -20,7 +20,10 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::store::{ChunkCache as _, SharedChunkCache};
+use crate::{
+    explain::Explained,
+    store::{ChunkCache as _, SharedChunkCache},
+};
 pub use wanted::Urgency;
 use wanted::Wanted;
 
@@ -298,7 +301,7 @@ impl Shared {
     async fn kept(&self, ids: &[ContentId]) -> Vec<(ContentId, Read)> {
         let Some(kept) = self.kept.as_ref().filter(|_| !ids.is_empty()) else { return Vec::new() };
         let held = kept.load(ids).await.unwrap_or_else(|error| {
-            tracing::warn!(error = &error as &dyn std::error::Error, "chunk cache failed");
+            tracing::warn!(error = %Explained(&error), "chunk cache failed");
             Vec::new()
         });
         let read = |bytes: Bytes| Chunk::decode(&bytes).ok().map(|chunk| Read::Good(chunk.into()));
@@ -319,7 +322,7 @@ impl Shared {
         if let Some(kept) = &self.kept
             && let Err(error) = kept.keep(id, bytes).await
         {
-            tracing::warn!(error = &error as &dyn std::error::Error, "chunk cache failed");
+            tracing::warn!(error = %Explained(&error), "chunk cache failed");
         }
         Ok(Read::Good(chunk.into()))
     }
@@ -329,8 +332,8 @@ impl Shared {
 async fn fetch(shared: Arc<Shared>, id: ContentId) -> Result<Read, Arc<str>> {
     match shared.fetch(&id).await {
         Ok(read) => Ok(read),
-        Err(error) if error.is_transient() => Err(error.explain().into()),
-        Err(error) => Ok(Read::Refused(error.explain().into())),
+        Err(error) if error.is_transient() => Err(Explained(&error).to_string().into()),
+        Err(error) => Ok(Read::Refused(Explained(&error).to_string().into())),
     }
 }
 
@@ -355,7 +358,7 @@ async fn sleep_until(due: Option<Instant>) {
 /// Why a chunk was not read.
 #[derive(Debug, thiserror::Error)]
 enum FetchError {
-    #[error("not a chunk: {0}")]
+    #[error("not a chunk")]
     Chunk(#[from] ChunkError),
     #[error("no answer within {0:?}")]
     Late(Duration),
@@ -369,14 +372,6 @@ impl FetchError {
             Self::Chunk(_) => false,
             Self::Late(_) => true,
             Self::Storage(error) => error.is_transient(),
-        }
-    }
-
-    /// The error and its cause, in one line.
-    fn explain(&self) -> String {
-        match std::error::Error::source(self) {
-            Some(cause) => format!("{self}: {cause}"),
-            None => self.to_string(),
         }
     }
 }

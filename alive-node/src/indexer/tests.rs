@@ -19,7 +19,9 @@ fn submit(chain: &MemoryChain, account: &str, payload: &str) {
 }
 
 fn block(chain: &MemoryChain, payloads: &[&str]) {
-    payloads.iter().for_each(|payload| submit(chain, "alice", payload));
+    for payload in payloads {
+        submit(chain, "alice", payload);
+    }
     chain.produce(Timestamp::from_unix_secs(1_700_000_000));
 }
 

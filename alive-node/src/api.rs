@@ -1,0 +1,183 @@
+//! The node's HTTP face: [`Api`] and its routes.
+//!
+//! | route | answer |
+//! |---|---|
+//! | `/`, `/get_stream_info`, `/get_stream_chunks`, `/stream/{author}/{link}` | as the original server gives them, see [`halive`] |
+//! | `/stream/{author}/{link}.m3u8` | the same list under a name that every player takes |
+//! | `/stream/{author}/{link}/health` | what the list lacks, and why |
+//! | `/ipfs/{cid}` | content of the embedded store, see [`gateway`] |
+//!
+//! Every answer may be read by any web page. Errors are JSON, `{"error":"…"}`.
+
+pub(crate) mod fuzzing;
+mod gateway;
+mod halive;
+mod query;
+
+use std::{sync::Arc, time::Duration};
+
+use alive_core::{
+    Network,
+    backend::{SharedAccountKeys, SharedStreamStore},
+};
+use axum::{
+    Router,
+    body::Body,
+    extract::Request,
+    http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header},
+    middleware::{self, Next},
+    response::{IntoResponse as _, Response},
+    routing::get,
+};
+use serde::Serialize;
+use tower_http::{
+    catch_panic::CatchPanicLayer,
+    cors::{Any, CorsLayer},
+    timeout::TimeoutLayer,
+};
+
+use crate::{accounts::Accounts, content::SharedContentReader, playlists::Playlists};
+use gateway::Gateway;
+
+/// Longest path and query, in bytes. The longest that means something has about 900.
+const MAX_URI: usize = 8192;
+/// How long a browser need not ask again whether it may read an answer.
+const PREFLIGHT: Duration = Duration::from_hours(24);
+/// Where a list says what it lacks.
+pub(crate) const HEALTH: HeaderName = HeaderName::from_static("x-alive-health");
+
+/// What the routes need.
+#[derive(Debug)]
+pub(crate) struct Api {
+    network: Network,
+    store: SharedStreamStore,
+    accounts: Accounts,
+    playlists: Playlists,
+    gateway: Gateway,
+}
+
+impl Api {
+    /// Speaks for one network.
+    pub(crate) fn new(
+        network: Network,
+        store: SharedStreamStore,
+        accounts: Option<SharedAccountKeys>,
+        playlists: Playlists,
+        content: Option<SharedContentReader>,
+    ) -> Self {
+        Self {
+            accounts: Accounts::new(network.clone(), store.clone(), accounts),
+            network,
+            store,
+            playlists,
+            gateway: Gateway::new(content),
+        }
+    }
+
+    /// All routes and what guards them. `timeout` bounds the time to the beginning of an answer.
+    pub(crate) fn router(self, timeout: Duration) -> Router {
+        Router::new()
+            .route("/", get(halive::root))
+            .route("/get_stream_info", get(halive::stream_info))
+            .route("/get_stream_chunks", get(halive::stream_chunks))
+            .route("/stream/{author}/{link}", get(halive::playlist))
+            .route("/stream/{author}/{link}/health", get(halive::health))
+            .route("/ipfs/{cid}", get(gateway::content))
+            .fallback(not_found)
+            .method_not_allowed_fallback(not_allowed)
+            .with_state(Arc::new(self))
+            .layer(middleware::from_fn(bounded_uri))
+            .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, timeout))
+            .layer(CatchPanicLayer::custom(|_| {
+                tracing::error!(monotonic_counter.request_panics = 1_u64, "a request panicked");
+                error(StatusCode::INTERNAL_SERVER_ERROR, "internal error")
+            }))
+            .layer(cors())
+    }
+}
+
+fn cors() -> CorsLayer {
+    let exposed = [
+        header::ACCEPT_RANGES,
+        header::CONTENT_LENGTH,
+        header::CONTENT_RANGE,
+        header::ETAG,
+        HEALTH,
+        gateway::IPFS_PATH,
+        gateway::IPFS_ROOTS,
+    ];
+    CorsLayer::new()
+        .allow_origin(Any)
+        .allow_methods([Method::GET, Method::HEAD])
+        .allow_headers([header::RANGE, header::IF_NONE_MATCH, header::CACHE_CONTROL])
+        .expose_headers(exposed)
+        .max_age(PREFLIGHT)
+}
+
+async fn bounded_uri(request: Request, next: Next) -> Response {
+    let uri: &Uri = request.uri();
+    let len = uri.path().len() + uri.query().map_or(0, str::len);
+    if len > MAX_URI {
+        return error(StatusCode::URI_TOO_LONG, "path and query are too long");
+    }
+    next.run(request).await
+}
+
+async fn not_found() -> Response {
+    error(StatusCode::NOT_FOUND, "not found")
+}
+
+async fn not_allowed() -> Response {
+    let mut response = error(StatusCode::METHOD_NOT_ALLOWED, "only GET and HEAD are allowed");
+    response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("GET, HEAD"));
+    response
+}
+
+/// An answer in JSON that must be asked for anew each time.
+fn json(status: StatusCode, value: &impl Serialize) -> Response {
+    let Ok(body) = serde_json::to_vec(value) else {
+        return StatusCode::INTERNAL_SERVER_ERROR.into_response();
+    };
+    let headers = [
+        (header::CONTENT_TYPE, "application/json; charset=utf-8"),
+        (header::CACHE_CONTROL, "no-cache"),
+    ];
+    (status, headers, body).into_response()
+}
+
+/// `{"error":"…"}`.
+fn error(status: StatusCode, text: &str) -> Response {
+    #[derive(Serialize)]
+    struct Error<'t> {
+        error: &'t str,
+    }
+    json(status, &Error { error: text })
+}
+
+/// Something that this node needs cannot be had; the same request may succeed later.
+fn unavailable(text: &str) -> Response {
+    let mut response = error(StatusCode::SERVICE_UNAVAILABLE, text);
+    response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("2"));
+    response
+}
+
+/// Whether the client has the answer with this name already. Source: RFC 9110, section 13.1.2.
+fn has(headers: &HeaderMap, etag: &str) -> bool {
+    let lists = headers.get_all(header::IF_NONE_MATCH).iter().filter_map(|list| list.to_str().ok());
+    lists
+        .flat_map(|list| list.split(','))
+        .map(str::trim)
+        .any(|known| known == "*" || known.strip_prefix("W/").unwrap_or(known) == etag)
+}
+
+/// "You have it already", with the headers that the whole answer would have.
+fn not_modified(headers: HeaderMap) -> Response {
+    (StatusCode::NOT_MODIFIED, headers, Body::empty()).into_response()
+}
+
+/// A header's value; text that cannot be one is left out.
+fn set(headers: &mut HeaderMap, name: HeaderName, value: &str) {
+    if let Ok(value) = HeaderValue::from_str(value) {
+        headers.insert(name, value);
+    }
+}

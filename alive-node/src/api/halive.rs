@@ -1,0 +1,303 @@
+//! The routes of the original server, with its shapes, and without its faults.
+//!
+//! An unknown account or stream is answered with status 200 and an `error`, because the original streamer shows the
+//! error then and takes any other status as a failure of the server. A parameter that is not UTF-8 or holds a NUL, which
+//! ended the original's process, names nothing that exists. Source: `spec/indexer.md`, section 5.
+
+use std::sync::Arc;
+
+use alive_core::{
+    AccountName, GatewayUrl, LiveKey, LiveLayer, Quality, SegmentDuration, StreamId, Timestamp,
+    backend::{StoredStream, StreamStore as _},
+};
+use axum::{
+    extract::{RawPathParams, State, rejection::RawPathParamsRejection},
+    http::{HeaderMap, StatusCode, Uri, header},
+    response::{IntoResponse as _, Response},
+};
+use bytes::Bytes;
+use serde::{Serialize, Serializer};
+
+use super::{
+    Api, HEALTH, error, has, json, not_modified,
+    query::{Param, Query},
+    set, unavailable,
+};
+use crate::{
+    explain::Explained,
+    playlists::{Playlist, PlaylistError, Watched, etag},
+};
+
+/// The version of the original's database, which its clients may look at.
+const DB_VERSION: u32 = 1;
+
+/// How far the index has come.
+pub(super) async fn root(State(api): State<Arc<Api>>) -> Response {
+    #[derive(Serialize)]
+    struct Status {
+        db_version: u32,
+        last_processed_block: u64,
+    }
+    match api.store.cursor(&api.network).await {
+        Ok(cursor) => {
+            let last_processed_block = cursor.map_or(0, |cursor| cursor.last.num);
+            json(StatusCode::OK, &Status { db_version: DB_VERSION, last_processed_block })
+        }
+        Err(why) => failed(&why),
+    }
+}
+
+/// The state of a stream.
+pub(super) async fn stream_info(State(api): State<Arc<Api>>, uri: Uri) -> Response {
+    match api.asked_stream(&uri).await {
+        Ok((id, stored)) => json(StatusCode::OK, &Info::new(&id, &stored)),
+        Err(answer) => answer,
+    }
+}
+
+/// The pushes of a stream, those above a gap included.
+pub(super) async fn stream_chunks(State(api): State<Arc<Api>>, uri: Uri) -> Response {
+    match api.asked_stream(&uri).await {
+        Ok((_, stored)) => json(StatusCode::OK, &Chunks::new(&stored)),
+        Err(answer) => answer,
+    }
+}
+
+/// The list of a stream, by its name or with `.m3u8` behind it.
+pub(super) async fn playlist(
+    State(api): State<Arc<Api>>,
+    path: Result<RawPathParams, RawPathParamsRejection>,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Response {
+    let query = Query::parse(uri.query());
+    let gateway: Option<GatewayUrl> = match query.get("gw") {
+        Param::Absent => None,
+        Param::Once(Some(gateway)) => match gateway.parse() {
+            Ok(gateway) => Some(gateway),
+            Err(why) => return error(StatusCode::BAD_REQUEST, &format!("gw: {why}")),
+        },
+        Param::Once(None) => return error(StatusCode::BAD_REQUEST, "gw: not a text"),
+        Param::Repeated => return error(StatusCode::BAD_REQUEST, "gw: given more than once"),
+    };
+    let watched = match api.watched(path, &query, ".m3u8").await {
+        Ok(watched) => watched,
+        Err(answer) => return answer,
+    };
+    let playlist = watched.playlist();
+    let Some(gateway) = gateway else {
+        return answer(playlist, playlist.bytes.clone(), &playlist.etag, &headers);
+    };
+    let bytes = watched.with_gateway(&gateway);
+    let etag = etag(&bytes);
+    answer(playlist, bytes, &etag, &headers)
+}
+
+/// What the list of a stream lacks, and why.
+pub(super) async fn health(
+    State(api): State<Arc<Api>>,
+    path: Result<RawPathParams, RawPathParamsRejection>,
+    uri: Uri,
+) -> Response {
+    match api.watched(path, &Query::parse(uri.query()), "").await {
+        Ok(watched) => json(StatusCode::OK, &watched.health()),
+        Err(answer) => answer,
+    }
+}
+
+fn answer(playlist: &Playlist, bytes: Bytes, etag: &str, asked: &HeaderMap) -> Response {
+    let mut headers = HeaderMap::new();
+    set(&mut headers, header::ETAG, etag);
+    set(&mut headers, header::CACHE_CONTROL, &cache_control(playlist));
+    set(&mut headers, HEALTH, &health_line(playlist));
+    if has(asked, etag) {
+        return not_modified(headers);
+    }
+    set(&mut headers, header::CONTENT_TYPE, "application/vnd.apple.mpegurl");
+    (StatusCode::OK, headers, bytes).into_response()
+}
+
+/// A live list is asked for anew each time; that of an ended stream only changes if something is repaired.
+/// Source: `spec/hls.md`, section 6.
+fn cache_control(playlist: &Playlist) -> String {
+    const ARCHIVE_SECONDS: u32 = 3600;
+    match (playlist.ended, playlist.passed) {
+        (false, _) => "no-cache".to_owned(),
+        (true, 0) => format!("public, max-age={ARCHIVE_SECONDS}"),
+        (true, _) => format!("public, max-age={}", playlist.target_seconds),
+    }
+}
+
+/// In one line what the list lacks.
+fn health_line(playlist: &Playlist) -> String {
+    let waiting = playlist.waiting.map(|seq| format!("waiting={seq}"));
+    let passed = (playlist.passed > 0).then(|| format!("lacking={}", playlist.passed));
+    let gap = playlist.gap.then(|| "gap".to_owned());
+    let all: Vec<_> = [waiting, passed, gap].into_iter().flatten().collect();
+    if all.is_empty() { "complete".to_owned() } else { all.join(", ") }
+}
+
+impl Api {
+    /// The stream that `stream_author` and `stream_link` name, or the answer.
+    async fn asked_stream(&self, uri: &Uri) -> Result<(StreamId, StoredStream), Response> {
+        let query = Query::parse(uri.query());
+        let (Param::Once(author), Param::Once(link)) =
+            (query.get("stream_author"), query.get("stream_link"))
+        else {
+            let text = "stream_author and stream_link are required";
+            return Err(error(StatusCode::BAD_REQUEST, text));
+        };
+        let account: Option<AccountName> = author.and_then(|author| author.parse().ok());
+        let Some(account) = account else { return Err(no_streamer()) };
+        if let Some(link) = link.and_then(|link| link.parse().ok()) {
+            let id = StreamId::new(self.network.clone(), account.clone(), link);
+            match self.store.stream(&id).await {
+                Ok(Some(stored)) => return Ok((id, stored)),
+                Ok(None) => {}
+                Err(why) => return Err(failed(&why)),
+            }
+        }
+        match self.accounts.knows(&account).await {
+            Ok(true) => Err(error(StatusCode::OK, "Stream does not exist")),
+            Ok(false) => Err(no_streamer()),
+            Err(why) => Err(failed(&why)),
+        }
+    }
+
+    /// The list that a path and its query name, or the answer.
+    async fn watched(
+        &self,
+        path: Result<RawPathParams, RawPathParamsRejection>,
+        query: &Query,
+        suffix: &str,
+    ) -> Result<Watched, Response> {
+        let id = self.stream_of(path, suffix).ok_or_else(no_stream)?;
+        let quality = match query.get("quality") {
+            Param::Absent => Quality::Src,
+            Param::Once(name) => name.unwrap_or_default().parse().map_err(|_| no_quality())?,
+            Param::Repeated => {
+                return Err(error(StatusCode::BAD_REQUEST, "quality: given more than once"));
+            }
+        };
+        let chain_only = query.get("l1only") == Param::Once(Some("1"));
+        match self.playlists.get(&id, quality, chain_only).await {
+            Ok(watched) => Ok(watched),
+            Err(PlaylistError::NoStream(_)) => Err(no_stream()),
+            Err(PlaylistError::NoQuality(_)) => Err(no_quality()),
+            Err(why) => Err(failed(&why)),
+        }
+    }
+
+    /// The stream that a path names. What cannot be read names none.
+    fn stream_of(
+        &self,
+        path: Result<RawPathParams, RawPathParamsRejection>,
+        suffix: &str,
+    ) -> Option<StreamId> {
+        let path = path.ok()?;
+        let part = |name| path.iter().find(|(key, _)| *key == name).map(|(_, value)| value);
+        let account = part("author").filter(|author| !author.contains('\0'))?;
+        let link = part("link")?;
+        let link = link.strip_suffix(suffix).unwrap_or(link);
+        Some(StreamId::new(self.network.clone(), account.parse().ok()?, link.parse().ok()?))
+    }
+}
+
+fn no_streamer() -> Response {
+    error(StatusCode::OK, "Streamer does not exist")
+}
+
+fn no_stream() -> Response {
+    error(StatusCode::NOT_FOUND, "stream not found")
+}
+
+fn no_quality() -> Response {
+    error(StatusCode::NOT_FOUND, "stream has no such quality")
+}
+
+fn failed(why: &dyn std::error::Error) -> Response {
+    tracing::warn!(
+        error = %Explained(why), monotonic_counter.requests_failed = 1_u64, "request failed"
+    );
+    unavailable("the node cannot answer now")
+}
+
+/// A stream's state, in the order of the original.
+#[derive(Serialize)]
+struct Info<'s> {
+    id: u64,
+    link: &'s str,
+    ended: bool,
+    st_id: u32,
+    l2_pub: Option<&'s str>,
+    created: Timestamp,
+    streamer: &'s str,
+    chunk_head: Option<u16>,
+    storage_gw: Option<&'s str>,
+    l2_protocol: Option<&'static str>,
+    last_updated: Timestamp,
+    last_streamed: Option<Timestamp>,
+    first_streamed: Option<Timestamp>,
+    chunk_finalized: Option<u16>,
+    storage_protocol: String,
+}
+
+impl<'s> Info<'s> {
+    fn new(id: &'s StreamId, StoredStream { info, .. }: &'s StoredStream) -> Self {
+        let settings = &info.settings;
+        Self {
+            id: info.id,
+            link: id.link.as_str(),
+            ended: info.ended,
+            st_id: info.number,
+            l2_pub: settings.live_key.as_ref().map(LiveKey::as_str),
+            created: info.created,
+            streamer: id.account.as_str(),
+            chunk_head: info.head.map(Into::into),
+            storage_gw: settings.gateway.as_ref().map(GatewayUrl::as_str),
+            l2_protocol: settings.l2.map(LiveLayer::as_str),
+            last_updated: info.last_updated,
+            last_streamed: info.last_streamed,
+            first_streamed: info.first_streamed,
+            chunk_finalized: info.finalized.map(Into::into),
+            storage_protocol: settings.storage.to_string(),
+        }
+    }
+}
+
+/// A stream's pushes.
+#[derive(Serialize)]
+struct Chunks<'s> {
+    id: u64,
+    chunks: Vec<Row<'s>>,
+}
+
+#[derive(Serialize)]
+struct Row<'s> {
+    #[serde(serialize_with = "number")]
+    len: Option<SegmentDuration>,
+    seq: u16,
+    src_hash: &'s str,
+}
+
+impl<'s> Chunks<'s> {
+    fn new(stored: &'s StoredStream) -> Self {
+        let rows = stored.pushes.iter().map(|(seq, pushed)| Row {
+            len: pushed.len,
+            seq: seq.as_u16(),
+            src_hash: pushed.src.as_str(),
+        });
+        Self { id: stored.info.id, chunks: rows.collect() }
+    }
+}
+
+/// Seconds as a JavaScript number prints: `7`, `10.033`.
+#[expect(clippy::ref_option, clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+fn number<S: Serializer>(len: &Option<SegmentDuration>, to: S) -> Result<S::Ok, S::Error> {
+    const SECOND: u32 = 1_000_000;
+    match len.map(SegmentDuration::as_micros) {
+        None => to.serialize_none(),
+        Some(micros) if micros.is_multiple_of(SECOND) => to.serialize_u32(micros / SECOND),
+        Some(micros) => to.serialize_f64(f64::from(micros) / f64::from(SECOND)),
+    }
+}

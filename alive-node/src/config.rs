@@ -1,0 +1,256 @@
+//! How a node is set up: [`NodeConfig`], and what it stands on: [`Backends`].
+
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    time::Duration,
+};
+
+use alive_core::{
+    Network,
+    backend::{
+        SharedAccountKeys, SharedBlockSource, SharedLiveCache, SharedStorage, SharedStreamStore,
+    },
+};
+
+use crate::{
+    content::SharedContentReader, indexer::Indexer, playlists::PlaylistConfig,
+    resolver::ResolverConfig, store::SharedChunkCache,
+};
+
+/// How a node works. The default is what we would run ourselves, reachable from the same machine only.
+///
+/// ```
+/// use alive_node::NodeConfig;
+/// let config = NodeConfig::default().address(([127, 0, 0, 1], 0).into());
+/// assert_eq!(config.network, alive_core::Network::hive());
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct NodeConfig {
+    /// Where it listens. Port 0 is any free one.
+    pub address: SocketAddr,
+    /// The network that the routes speak for.
+    pub network: Network,
+    /// How lists are made and kept.
+    pub playlists: PlaylistConfig,
+    /// How chunks are fetched.
+    pub resolver: ResolverConfig,
+    /// How many blocks are committed at once.
+    pub page: usize,
+    /// How many pushes of streams an indexer keeps in memory.
+    pub index_memory: usize,
+    /// What clients may do.
+    pub limits: ServerLimits,
+}
+
+impl NodeConfig {
+    /// Where the original server listens, and this one by default.
+    pub const DEFAULT_PORT: u16 = 3010;
+
+    /// Sets where it listens.
+    #[must_use]
+    pub fn address(self, address: SocketAddr) -> Self {
+        Self { address, ..self }
+    }
+
+    /// Sets the network that the routes speak for.
+    #[must_use]
+    pub fn network(self, network: Network) -> Self {
+        Self { network, ..self }
+    }
+
+    /// Sets how lists are made and kept.
+    #[must_use]
+    pub fn playlists(self, playlists: PlaylistConfig) -> Self {
+        Self { playlists, ..self }
+    }
+
+    /// Sets how chunks are fetched.
+    #[must_use]
+    pub fn resolver(self, resolver: ResolverConfig) -> Self {
+        Self { resolver, ..self }
+    }
+
+    /// Sets how many blocks are committed at once, at least one.
+    #[must_use]
+    pub fn page(self, page: usize) -> Self {
+        Self { page: page.max(1), ..self }
+    }
+
+    /// Sets how many pushes of streams an indexer keeps in memory.
+    #[must_use]
+    pub fn index_memory(self, index_memory: usize) -> Self {
+        Self { index_memory, ..self }
+    }
+
+    /// Sets what clients may do.
+    #[must_use]
+    pub fn limits(self, limits: ServerLimits) -> Self {
+        Self { limits, ..self }
+    }
+}
+
+impl Default for NodeConfig {
+    fn default() -> Self {
+        Self {
+            address: (Ipv4Addr::LOCALHOST, Self::DEFAULT_PORT).into(),
+            network: Network::hive(),
+            playlists: PlaylistConfig::default(),
+            resolver: ResolverConfig::default(),
+            page: Indexer::DEFAULT_PAGE,
+            index_memory: Indexer::DEFAULT_MEMORY,
+            limits: ServerLimits::default(),
+        }
+    }
+}
+
+/// What clients of the HTTP server may do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ServerLimits {
+    /// How many connections are open at once; more wait to be taken.
+    pub connections: usize,
+    /// How many bytes the head of a request may have, at least 8192.
+    pub head_bytes: usize,
+    /// How long the head of a request may take to arrive, and a connection may be idle between two.
+    pub head_timeout: Duration,
+    /// How long an answer may take to begin.
+    pub request_timeout: Duration,
+    /// How long a client may take nothing of an answer.
+    pub write_timeout: Duration,
+    /// How long answers may go on after the node was told to stop.
+    pub shutdown_grace: Duration,
+}
+
+impl ServerLimits {
+    /// Least bytes of [`head_bytes`](Self::head_bytes).
+    pub const MIN_HEAD_BYTES: usize = 8192;
+
+    /// Sets how many connections are open at once, at least one.
+    #[must_use]
+    pub fn connections(self, connections: usize) -> Self {
+        Self { connections: connections.max(1), ..self }
+    }
+
+    /// Sets how many bytes the head of a request may have.
+    #[must_use]
+    pub fn head_bytes(self, head_bytes: usize) -> Self {
+        Self { head_bytes: head_bytes.max(Self::MIN_HEAD_BYTES), ..self }
+    }
+
+    /// Sets how long the head of a request may take.
+    #[must_use]
+    pub fn head_timeout(self, head_timeout: Duration) -> Self {
+        Self { head_timeout, ..self }
+    }
+
+    /// Sets how long an answer may take to begin.
+    #[must_use]
+    pub fn request_timeout(self, request_timeout: Duration) -> Self {
+        Self { request_timeout, ..self }
+    }
+
+    /// Sets how long a client may take nothing of an answer.
+    #[must_use]
+    pub fn write_timeout(self, write_timeout: Duration) -> Self {
+        Self { write_timeout, ..self }
+    }
+
+    /// Sets how long answers may go on after the node was told to stop.
+    #[must_use]
+    pub fn shutdown_grace(self, shutdown_grace: Duration) -> Self {
+        Self { shutdown_grace, ..self }
+    }
+}
+
+impl Default for ServerLimits {
+    fn default() -> Self {
+        Self {
+            connections: 4096,
+            head_bytes: 16 << 10,
+            head_timeout: Duration::from_secs(15),
+            request_timeout: Duration::from_secs(30),
+            write_timeout: Duration::from_secs(30),
+            shutdown_grace: Duration::from_secs(10),
+        }
+    }
+}
+
+/// What a node stands on.
+///
+/// ```
+/// use alive_core::{Network, backend::*, memory::*};
+/// use alive_node::Backends;
+/// let chain = MemoryChain::new(Network::hive());
+/// let backends = Backends::new(
+///     SharedStreamStore::new(MemoryStreamStore::default()),
+///     SharedStorage::new(MemoryStorage::default()),
+/// )
+/// .source(SharedBlockSource::new(chain))
+/// .live(SharedLiveCache::new(MemoryLiveCache::default()));
+/// assert_eq!(backends.sources.len(), 1);
+/// ```
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Backends {
+    /// Where the index is kept.
+    pub store: SharedStreamStore,
+    /// Where chunks come from.
+    pub storage: SharedStorage,
+    /// The chains to follow, one source each. Without any, another process has to keep the store up to date.
+    pub sources: Vec<SharedBlockSource>,
+    /// Where segments come from before the chain has them.
+    pub live: Option<SharedLiveCache>,
+    /// Which accounts exist besides those that ever signed an operation of this protocol.
+    pub accounts: Option<SharedAccountKeys>,
+    /// The content to serve under `/ipfs/`.
+    pub content: Option<SharedContentReader>,
+    /// Where chunks that were read are kept.
+    pub chunks: Option<SharedChunkCache>,
+}
+
+impl Backends {
+    /// The two that a node cannot do without.
+    pub fn new(store: SharedStreamStore, storage: SharedStorage) -> Self {
+        Self {
+            store,
+            storage,
+            sources: Vec::new(),
+            live: None,
+            accounts: None,
+            content: None,
+            chunks: None,
+        }
+    }
+
+    /// Adds a chain to follow.
+    #[must_use]
+    pub fn source(mut self, source: SharedBlockSource) -> Self {
+        self.sources.push(source);
+        self
+    }
+
+    /// Sets where segments come from before the chain has them.
+    #[must_use]
+    pub fn live(self, live: SharedLiveCache) -> Self {
+        Self { live: Some(live), ..self }
+    }
+
+    /// Sets who knows which accounts exist.
+    #[must_use]
+    pub fn accounts(self, accounts: SharedAccountKeys) -> Self {
+        Self { accounts: Some(accounts), ..self }
+    }
+
+    /// Sets the content to serve.
+    #[must_use]
+    pub fn content(self, content: SharedContentReader) -> Self {
+        Self { content: Some(content), ..self }
+    }
+
+    /// Sets where chunks that were read are kept.
+    #[must_use]
+    pub fn chunks(self, chunks: SharedChunkCache) -> Self {
+        Self { chunks: Some(chunks), ..self }
+    }
+}

@@ -1,0 +1,77 @@
+//! The content that this node serves itself: [`ContentReader`].
+
+use std::{fmt::Debug, future::Future, pin::Pin, sync::Arc};
+
+use alive_core::{ContentId, backend::StorageError};
+use alive_storage::{BlockStorage, BlockStore};
+use bytes::Bytes;
+
+/// Reads content piece by piece, every byte checked against its id.
+///
+/// Every [`BlockStorage`] is one.
+pub trait ContentReader: Debug + Send + Sync {
+    /// How many bytes the content has. It may still turn out corrupt or incomplete when it is read.
+    ///
+    /// # Errors
+    /// It is not here, it is no file, or the backend failed.
+    fn size(&self, id: &ContentId) -> impl Future<Output = Result<u64, StorageError>> + Send;
+
+    /// At most `len` bytes from `offset`, fewer only at the end.
+    ///
+    /// # Errors
+    /// As [`size`](Self::size), or the bytes are not those that the id names.
+    fn read(
+        &self,
+        id: &ContentId,
+        offset: u64,
+        len: usize,
+    ) -> impl Future<Output = Result<Bytes, StorageError>> + Send;
+}
+
+impl<S: BlockStore + 'static> ContentReader for BlockStorage<S> {
+    async fn size(&self, id: &ContentId) -> Result<u64, StorageError> {
+        self.open(id).await
+    }
+
+    async fn read(&self, id: &ContentId, offset: u64, len: usize) -> Result<Bytes, StorageError> {
+        self.read_range(id, offset, len).await
+    }
+}
+
+/// Any [`ContentReader`], its type erased.
+#[derive(Clone, Debug)]
+pub struct SharedContentReader(Arc<dyn Erased>);
+
+impl SharedContentReader {
+    /// Wraps a backend chosen at run time.
+    pub fn new(backend: impl ContentReader + 'static) -> Self {
+        Self(Arc::new(backend))
+    }
+}
+
+impl ContentReader for SharedContentReader {
+    async fn size(&self, id: &ContentId) -> Result<u64, StorageError> {
+        self.0.size_boxed(id).await
+    }
+
+    async fn read(&self, id: &ContentId, offset: u64, len: usize) -> Result<Bytes, StorageError> {
+        self.0.read_boxed(id, offset, len).await
+    }
+}
+
+type Boxed<'a, T> = Pin<Box<dyn Future<Output = Result<T, StorageError>> + Send + 'a>>;
+
+trait Erased: Debug + Send + Sync {
+    fn size_boxed<'a>(&'a self, id: &'a ContentId) -> Boxed<'a, u64>;
+    fn read_boxed<'a>(&'a self, id: &'a ContentId, offset: u64, len: usize) -> Boxed<'a, Bytes>;
+}
+
+impl<R: ContentReader> Erased for R {
+    fn size_boxed<'a>(&'a self, id: &'a ContentId) -> Boxed<'a, u64> {
+        Box::pin(self.size(id))
+    }
+
+    fn read_boxed<'a>(&'a self, id: &'a ContentId, offset: u64, len: usize) -> Boxed<'a, Bytes> {
+        Box::pin(self.read(id, offset, len))
+    }
+}

@@ -1,0 +1,199 @@
+//! All parts together: [`Node`] starts them, [`RunningNode`] stops them.
+
+use std::{io, net::SocketAddr, time::Duration};
+
+use alive_core::{
+    Network,
+    backend::{Cursor, SharedStreamStore, StoreError, StreamStore as _},
+};
+use tokio::{net::TcpListener, sync::broadcast};
+use tokio_util::{
+    sync::{CancellationToken, DropGuard},
+    task::TaskTracker,
+};
+
+use crate::{
+    api::Api,
+    config::{Backends, NodeConfig},
+    event::NodeEvent,
+    indexer::Indexer,
+    playlists::Playlists,
+    resolver::Resolver,
+    server,
+};
+
+/// An indexer and its HTTP server.
+///
+/// ```
+/// use alive_core::{Network, backend::*, memory::*};
+/// use alive_node::{Backends, Node, NodeConfig};
+/// # tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
+/// let backends = Backends::new(
+///     SharedStreamStore::new(MemoryStreamStore::default()),
+///     SharedStorage::new(MemoryStorage::default()),
+/// )
+/// .source(SharedBlockSource::new(MemoryChain::new(Network::hive())));
+/// let config = NodeConfig::default().address(([127, 0, 0, 1], 0).into());
+/// let node = Node::start(config, backends).await?;
+/// assert!(node.address().ip().is_loopback());
+/// node.shutdown().await;
+/// # Ok::<(), Box<dyn std::error::Error>>(()) })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct Node;
+
+/// A node at work. It stops when this is dropped; [`shutdown`](Self::shutdown) waits until it has.
+#[derive(Debug)]
+pub struct RunningNode {
+    address: SocketAddr,
+    network: Network,
+    store: SharedStreamStore,
+    events: broadcast::Sender<NodeEvent>,
+    resolver: Resolver,
+    playlists: Playlists,
+    tasks: TaskTracker,
+    cancel: DropGuard,
+}
+
+/// Why a node did not start.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// It cannot listen on its address.
+    #[error("cannot listen on {address}")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+impl Node {
+    /// How many events wait for a slow listener.
+    const EVENTS: usize = 4096;
+
+    /// Starts to listen, and all parts. It needs a tokio runtime with time and I/O.
+    ///
+    /// # Errors
+    /// The address cannot be listened on.
+    pub async fn start(config: NodeConfig, backends: Backends) -> Result<RunningNode, StartError> {
+        let address = config.address;
+        let listen_error = |source| StartError::Listen { address, source };
+        let listener = TcpListener::bind(address).await.map_err(listen_error)?;
+        let address = listener.local_addr().map_err(listen_error)?;
+
+        let (events, _) = broadcast::channel(Self::EVENTS);
+        let resolver = Resolver::new(backends.storage, backends.chunks, config.resolver);
+        let playlists = Playlists::new(
+            backends.store.clone(),
+            resolver.clone(),
+            backends.live,
+            config.playlists,
+        );
+        let cancel = CancellationToken::new();
+        let running = RunningNode {
+            address,
+            network: config.network.clone(),
+            store: backends.store.clone(),
+            events: events.clone(),
+            resolver: resolver.clone(),
+            playlists: playlists.clone(),
+            tasks: TaskTracker::new(),
+            cancel: cancel.clone().drop_guard(),
+        };
+        running.keep_up("playlists", {
+            let (playlists, resolver, events) =
+                (playlists.clone(), resolver.clone(), events.clone());
+            let cancel = cancel.clone();
+            move || playlists.clone().run(events.subscribe(), resolver.settled(), cancel.clone())
+        });
+        running.keep_up("resolver", {
+            let (resolver, cancel) = (resolver.clone(), cancel.clone());
+            move || resolver.clone().run(cancel.clone())
+        });
+        for source in backends.sources {
+            let (store, resolver, events, cancel) =
+                (backends.store.clone(), resolver.clone(), events.clone(), cancel.clone());
+            running.keep_up("indexer", move || {
+                Indexer::new(source.clone(), store.clone())
+                    .page(config.page)
+                    .memory(config.index_memory)
+                    .resolver(resolver.clone())
+                    .events(events.clone())
+                    .run(cancel.clone())
+            });
+        }
+        let api = Api::new(
+            config.network,
+            backends.store,
+            backends.accounts,
+            playlists,
+            backends.content,
+        );
+        let router = api.router(config.limits.request_timeout);
+        running.tasks.spawn(server::serve(listener, router, config.limits, cancel));
+        running.tasks.close();
+        tracing::info!(%address, "node started");
+        Ok(running)
+    }
+}
+
+impl RunningNode {
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// What happens from now on.
+    pub fn events(&self) -> broadcast::Receiver<NodeEvent> {
+        self.events.subscribe()
+    }
+
+    /// How far the index of the node's network has come; `None` before its first block.
+    ///
+    /// # Errors
+    /// The store failed.
+    pub async fn cursor(&self) -> Result<Option<Cursor>, StoreError> {
+        self.store.cursor(&self.network).await
+    }
+
+    /// What fetches its chunks.
+    pub fn resolver(&self) -> &Resolver {
+        &self.resolver
+    }
+
+    /// The lists that it keeps ready.
+    pub fn playlists(&self) -> &Playlists {
+        &self.playlists
+    }
+
+    /// Stops it: no new connections, the answers under way within their time, then everything else.
+    pub async fn shutdown(self) {
+        drop(self.cancel);
+        self.tasks.wait().await;
+        tracing::info!(address = %self.address, "node stopped");
+    }
+
+    /// Runs a part until it returns. If it panics, which only a backend's fault can cause, it is started again.
+    fn keep_up<F>(&self, name: &'static str, start: impl Fn() -> F + Send + 'static)
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        /// The wait before a part that panicked starts again.
+        const WAIT: Duration = Duration::from_secs(1);
+        // Begun here and not in the task, so that it misses no event of the parts begun later.
+        let mut part = start();
+        self.tasks.spawn(async move {
+            while let Err(error) = tokio::spawn(part).await {
+                tracing::error!(
+                    name, %error, monotonic_counter.panics = 1_u64, "a part of the node panicked"
+                );
+                tokio::time::sleep(WAIT).await;
+                part = start();
+            }
+        });
+    }
+}

@@ -1,0 +1,393 @@
+//! The lists that are being watched, ready to be served: [`Playlists`].
+//!
+//! Each watched stream and quality has a keeper, a task that renews the list's bytes when something happens: a block
+//! changed the stream, a chunk was read, a segment came over the live cache, patience ran out. A request only looks at
+//! what is ready. Lists that nobody asked for lately make room for others.
+
+mod health;
+mod keeper;
+mod view;
+
+use std::{
+    collections::{HashMap, HashSet},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use alive_core::{
+    ContentId, GatewayUrl, Quality, Stream, StreamId, Timeline,
+    backend::{SharedLiveCache, SharedStreamStore, StoreError, StreamStore as _},
+    timeline,
+};
+use alive_playlist::ListSettings;
+use bytes::Bytes;
+use tokio::sync::{Notify, broadcast, broadcast::error::RecvError, watch};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use crate::{clock::Clock, event::NodeEvent, resolver::Resolver};
+pub use health::{Health, HoleReason, PushHealth, SeqRange};
+use keeper::Keeper;
+pub use view::Playlist;
+use view::View;
+pub(crate) use view::etag;
+
+/// How lists are made and kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct PlaylistConfig {
+    /// Where viewers fetch segments, and the target duration announced.
+    pub list: ListSettings,
+    /// How long a live list waits for a chunk that cannot be had before it goes on without it.
+    pub patience: Duration,
+    /// How long the first request for a stream waits for its chunks and its live segments.
+    pub first_wait: Duration,
+    /// How many lists are kept ready.
+    pub max_lists: usize,
+    /// How much memory they may take together, in bytes.
+    pub max_bytes: usize,
+}
+
+impl Default for PlaylistConfig {
+    fn default() -> Self {
+        Self {
+            list: ListSettings::default(),
+            patience: Timeline::DEFAULT_PATIENCE,
+            first_wait: Duration::from_secs(3),
+            max_lists: 1024,
+            max_bytes: 512 << 20,
+        }
+    }
+}
+
+impl PlaylistConfig {
+    /// Sets where viewers fetch segments, and the target duration announced.
+    #[must_use]
+    pub fn list(self, list: ListSettings) -> Self {
+        Self { list, ..self }
+    }
+
+    /// Sets how long a live list waits for a chunk that cannot be had.
+    #[must_use]
+    pub fn patience(self, patience: Duration) -> Self {
+        Self { patience, ..self }
+    }
+
+    /// Sets how long the first request for a stream waits.
+    #[must_use]
+    pub fn first_wait(self, first_wait: Duration) -> Self {
+        Self { first_wait, ..self }
+    }
+
+    /// Sets how many lists are kept ready, at least one.
+    #[must_use]
+    pub fn max_lists(self, max_lists: usize) -> Self {
+        Self { max_lists: max_lists.max(1), ..self }
+    }
+
+    /// Sets how much memory they may take together, in bytes. The one asked for last is kept all the same.
+    #[must_use]
+    pub fn max_bytes(self, max_bytes: usize) -> Self {
+        Self { max_bytes, ..self }
+    }
+}
+
+/// Why there is no list.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PlaylistError {
+    /// The stream was never pushed in this quality.
+    #[error("the stream has no quality {0}")]
+    NoQuality(Quality),
+    /// There is no such stream.
+    #[error("there is no stream {0}")]
+    NoStream(StreamId),
+    /// The list was dropped again and again while it was made; there are too many others.
+    #[error("too many lists are asked for")]
+    Overloaded,
+    /// The store failed.
+    #[error("the stream store failed")]
+    Store(#[from] StoreError),
+}
+
+/// Lists that are kept ready. A clone is another handle on the same ones.
+#[derive(Clone, Debug)]
+pub struct Playlists(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    store: SharedStreamStore,
+    live: Option<SharedLiveCache>,
+    resolver: Resolver,
+    config: PlaylistConfig,
+    clock: Clock,
+    entries: Mutex<HashMap<Key, Entry>>,
+    /// Counts requests, to know which list nobody asked for longest.
+    requests: AtomicU64,
+    cancel: CancellationToken,
+    keepers: TaskTracker,
+}
+
+/// Which list.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Key {
+    stream: StreamId,
+    quality: Quality,
+    /// Without what only the live cache has.
+    chain_only: bool,
+}
+
+/// A list and its keeper.
+#[derive(Clone, Debug)]
+struct Entry {
+    view: Arc<Mutex<View>>,
+    ready: watch::Receiver<Option<Playlist>>,
+    signals: Arc<Signals>,
+    asked: u64,
+    cancel: CancellationToken,
+}
+
+/// How a keeper is told that something happened.
+#[derive(Debug, Default)]
+struct Signals {
+    /// The stream changed.
+    stream: Notify,
+    /// A chunk that it lacked was settled.
+    chunk: Notify,
+    /// Canonical ids of the chunks that it lacks.
+    missing: Mutex<HashSet<ContentId>>,
+    /// About how many bytes the list takes.
+    bytes: AtomicUsize,
+}
+
+/// A list that somebody asked for.
+#[derive(Clone, Debug)]
+pub struct Watched {
+    playlist: Playlist,
+    view: Arc<Mutex<View>>,
+    resolver: Resolver,
+    key: Key,
+}
+
+impl Watched {
+    /// The list as it is now.
+    pub fn playlist(&self) -> &Playlist {
+        &self.playlist
+    }
+
+    /// The same list with segments from another gateway.
+    pub fn with_gateway(&self, gateway: &GatewayUrl) -> Bytes {
+        lock(&self.view).render(gateway).into()
+    }
+
+    /// What the list lacks, and why.
+    pub fn health(&self) -> Health {
+        let Key { stream, quality, .. } = &self.key;
+        lock(&self.view).health(stream.clone(), *quality, &self.resolver)
+    }
+}
+
+impl Playlists {
+    /// How often a list may be dropped while somebody waits for it.
+    const TRIES: usize = 3;
+
+    /// Makes lists from what the store and the resolver know, and from the live cache if there is one.
+    pub fn new(
+        store: SharedStreamStore,
+        resolver: Resolver,
+        live: Option<SharedLiveCache>,
+        config: PlaylistConfig,
+    ) -> Self {
+        Self(Arc::new(Shared {
+            store,
+            live,
+            resolver,
+            config,
+            clock: Clock::start(),
+            entries: Mutex::default(),
+            requests: AtomicU64::new(0),
+            cancel: CancellationToken::new(),
+            keepers: TaskTracker::new(),
+        }))
+    }
+
+    /// The list of a stream in one quality. `chain_only` leaves out what only the live cache has.
+    ///
+    /// # Errors
+    /// There is no such stream or quality, or the store failed.
+    pub async fn get(
+        &self,
+        stream: &StreamId,
+        quality: Quality,
+        chain_only: bool,
+    ) -> Result<Watched, PlaylistError> {
+        let chain_only = chain_only || self.0.live.is_none();
+        let key = Key { stream: stream.clone(), quality, chain_only };
+        for _ in 0..Self::TRIES {
+            let entry = match self.0.find(&key) {
+                Some(entry) => entry,
+                None => self.0.create(&key).await?,
+            };
+            let mut ready = entry.ready;
+            // It fails when the keeper ends first: the stream was undone, or the list had to make room.
+            if let Ok(playlist) = ready.wait_for(Option::is_some).await
+                && let Some(playlist) = playlist.clone()
+            {
+                let resolver = self.0.resolver.clone();
+                return Ok(Watched { playlist, view: entry.view, resolver, key });
+            }
+        }
+        Err(PlaylistError::Overloaded)
+    }
+
+    /// How many lists are kept ready.
+    pub fn count(&self) -> usize {
+        self.0.entries().len()
+    }
+
+    /// Keeps the lists up to date with what the indexer and the resolver tell, until it is cancelled. Lists that are
+    /// asked for before it runs wait for nothing but their chunks; after it has ended there are none.
+    pub async fn run(
+        self,
+        mut events: broadcast::Receiver<NodeEvent>,
+        mut settled: broadcast::Receiver<ContentId>,
+        cancel: CancellationToken,
+    ) {
+        // Without an indexer chunks and live segments go on.
+        let mut indexed = true;
+        loop {
+            tokio::select! {
+                () = cancel.cancelled() => break,
+                event = events.recv(), if indexed => match event {
+                    Ok(NodeEvent::StreamChanged(id)) => self.0.stream_changed(&id),
+                    Ok(_) => {}
+                    Err(RecvError::Lagged(_)) => self.0.wake_all(),
+                    Err(RecvError::Closed) => indexed = false,
+                },
+                chunk = settled.recv() => match chunk {
+                    Ok(id) => self.0.chunk_settled(&id),
+                    Err(RecvError::Lagged(_)) => self.0.wake_all(),
+                    Err(RecvError::Closed) => break,
+                },
+            }
+        }
+        self.0.cancel.cancel();
+        self.0.keepers.close();
+        self.0.keepers.wait().await;
+    }
+}
+
+impl Shared {
+    /// A list that is kept; from now on it is the one asked for last.
+    fn find(&self, key: &Key) -> Option<Entry> {
+        let mut entries = self.entries();
+        let entry = entries.get_mut(key)?;
+        // A keeper that panicked has left its list behind.
+        if entry.ready.has_changed().is_err() {
+            entries.remove(key);
+            return None;
+        }
+        entry.asked = self.requests.fetch_add(1, Ordering::Relaxed);
+        Some(entry.clone())
+    }
+
+    async fn create(self: &Arc<Self>, key: &Key) -> Result<Entry, PlaylistError> {
+        let stored = self.store.stream(&key.stream).await?;
+        let stored = stored.ok_or_else(|| PlaylistError::NoStream(key.stream.clone()))?;
+        let stream = Stream::restore(stored.info, stored.pushes);
+        let quality = key.quality;
+        if quality != Quality::Src && !timeline::renditions(&stream).contains(&quality) {
+            return Err(PlaylistError::NoQuality(quality));
+        }
+        let (entry, keeper) = self.entry(key, stream);
+        let entry = match self.entries().entry(key.clone()) {
+            // Somebody was faster.
+            std::collections::hash_map::Entry::Occupied(other) => return Ok(other.get().clone()),
+            std::collections::hash_map::Entry::Vacant(place) => place.insert(entry).clone(),
+        };
+        let cancel = entry.cancel.clone();
+        self.keepers.spawn(async move { cancel.run_until_cancelled(keeper.run()).await });
+        self.make_room(key);
+        Ok(entry)
+    }
+
+    fn entry(self: &Arc<Self>, key: &Key, stream: Stream) -> (Entry, Keeper) {
+        let config = &self.config;
+        let view = View::new(Arc::new(stream), key.quality, config.patience, config.list.clone());
+        let view = Arc::new(Mutex::new(view));
+        let (publish, ready) = watch::channel(None);
+        let signals = Arc::<Signals>::default();
+        let keeper = Keeper::new(
+            Arc::clone(self),
+            key.clone(),
+            Arc::clone(&view),
+            Arc::clone(&signals),
+            publish,
+        );
+        let asked = self.requests.fetch_add(1, Ordering::Relaxed);
+        let cancel = self.cancel.child_token();
+        (Entry { view, ready, signals, asked, cancel }, keeper)
+    }
+
+    /// Drops the lists that nobody asked for longest, but never `keep`.
+    fn make_room(&self, keep: &Key) {
+        let mut entries = self.entries();
+        let bytes = |entry: &Entry| entry.signals.bytes.load(Ordering::Relaxed);
+        let mut total: usize = entries.values().map(bytes).sum();
+        while entries.len() > self.config.max_lists || total > self.config.max_bytes {
+            let others = entries.iter().filter(|(key, _)| *key != keep);
+            let Some(key) = others.min_by_key(|(_, entry)| entry.asked).map(|(key, _)| key.clone())
+            else {
+                return;
+            };
+            if let Some(entry) = entries.remove(&key) {
+                total = total.saturating_sub(bytes(&entry));
+                entry.cancel.cancel();
+            }
+        }
+    }
+
+    /// Forgets a list whose stream is gone.
+    fn forget(&self, key: &Key) {
+        self.entries().remove(key);
+    }
+
+    fn stream_changed(&self, id: &StreamId) {
+        let entries = self.entries();
+        for quality in [Quality::Src].into_iter().chain(Quality::TRANSCODED) {
+            for chain_only in [false, true] {
+                let key = Key { stream: id.clone(), quality, chain_only };
+                if let Some(entry) = entries.get(&key) {
+                    entry.signals.stream.notify_one();
+                }
+            }
+        }
+    }
+
+    fn chunk_settled(&self, id: &ContentId) {
+        for entry in self.entries().values() {
+            if lock(&entry.signals.missing).contains(id) {
+                entry.signals.chunk.notify_one();
+            }
+        }
+    }
+
+    /// Some news were missed: everybody looks.
+    fn wake_all(&self) {
+        for entry in self.entries().values() {
+            entry.signals.stream.notify_one();
+            entry.signals.chunk.notify_one();
+        }
+    }
+
+    fn entries(&self) -> MutexGuard<'_, HashMap<Key, Entry>> {
+        lock(&self.entries)
+    }
+}
+
+/// Locks for a moment, never across an await. A panic elsewhere leaves whole values behind.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

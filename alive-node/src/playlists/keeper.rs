@@ -1,0 +1,220 @@
+//! The task that keeps one list ready: [`Keeper`].
+
+use std::{
+    collections::{HashMap, HashSet},
+    sync::{Arc, Mutex, atomic::Ordering},
+    time::Duration,
+};
+
+use alive_core::{
+    ChunkContent, ContentId, Quality, Segment, Stream, Timestamp,
+    backend::{LiveSegment, StreamStore as _},
+};
+use tokio::{sync::watch, time::Instant};
+
+use super::{Key, Playlist, Shared, Signals, View, lock};
+use crate::{
+    explain::Explained,
+    live::{FromLive, LiveFeed},
+    resolver::{ChunkState, Urgency},
+};
+
+/// The wait before a store that failed is asked again.
+const STORE_WAIT: Duration = Duration::from_secs(1);
+
+/// Renews one list.
+pub(super) struct Keeper {
+    shared: Arc<Shared>,
+    key: Key,
+    view: Arc<Mutex<View>>,
+    signals: Arc<Signals>,
+    publish: watch::Sender<Option<Playlist>>,
+    live: Option<LiveFeed>,
+    /// Whether all that the live cache held at first has come.
+    caught_up: bool,
+    /// What is known of the chunks that the next update needs, while some are lacking. The resolver may forget them.
+    held: HashMap<ContentId, ChunkContent>,
+}
+
+/// What woke a keeper.
+enum Woken {
+    Chunk,
+    Live(FromLive),
+    Stream,
+    Timeout,
+}
+
+impl Keeper {
+    pub(super) fn new(
+        shared: Arc<Shared>,
+        key: Key,
+        view: Arc<Mutex<View>>,
+        signals: Arc<Signals>,
+        publish: watch::Sender<Option<Playlist>>,
+    ) -> Self {
+        // The stream may have changed since it was read, before anybody knew of this list.
+        signals.stream.notify_one();
+        let held = HashMap::new();
+        Self { shared, key, view, signals, publish, live: None, caught_up: false, held }
+    }
+
+    /// Keeps the list ready until the stream is gone.
+    pub(super) async fn run(mut self) {
+        self.follow_live();
+        self.prepare().await;
+        loop {
+            self.refresh().await;
+            match self.woken().await {
+                Woken::Stream => {
+                    if !self.reload().await {
+                        self.shared.forget(&self.key);
+                        return;
+                    }
+                }
+                Woken::Live(arrived) => self.take_live(arrived),
+                Woken::Chunk | Woken::Timeout => {}
+            }
+        }
+    }
+
+    /// Waits, for a limited time, until every chunk was tried once and the live cache has told what it holds: so that the
+    /// first answer is a good one.
+    async fn prepare(&mut self) {
+        let deadline = Instant::now() + self.shared.config.first_wait;
+        while self.look().await || !self.caught_up {
+            tokio::select! {
+                () = self.signals.chunk.notified() => {}
+                arrived = next_live(&mut self.live) => self.take_live(arrived),
+                () = tokio::time::sleep_until(deadline) => return,
+            }
+        }
+    }
+
+    async fn woken(&mut self) -> Woken {
+        let (timeout, now) = (lock(&self.view).poll_timeout(), self.shared.clock.now());
+        tokio::select! {
+            () = self.signals.stream.notified() => Woken::Stream,
+            () = self.signals.chunk.notified() => Woken::Chunk,
+            arrived = next_live(&mut self.live) => Woken::Live(arrived),
+            () = sleep_until(timeout, now) => Woken::Timeout,
+        }
+    }
+
+    /// Brings the list up to date and publishes it if it changed.
+    async fn refresh(&mut self) {
+        self.look().await;
+        let changed = {
+            let mut view = lock(&self.view);
+            let changed = view.update(&self.held, self.shared.clock.now());
+            self.signals.bytes.store(view.bytes(), Ordering::Relaxed);
+            changed
+        };
+        if lock(&self.signals.missing).is_empty() {
+            self.held = HashMap::new();
+        }
+        if let Some(playlist) = changed {
+            self.publish.send_replace(Some(playlist));
+            self.shared.make_room(&self.key);
+        }
+    }
+
+    /// Looks up the chunks that the next update needs and asks for those that are lacking; whether some of them were
+    /// never tried.
+    async fn look(&mut self) -> bool {
+        let needed: HashSet<ContentId> =
+            lock(&self.view).needed().map(|(_, id)| id.canonical()).collect();
+        self.held.retain(|id, _| needed.contains(id));
+        let ask: Vec<_> = needed.into_iter().filter(|id| !self.held.contains_key(id)).collect();
+        // From here on news of them wake this keeper; only then they are looked up.
+        *lock(&self.signals.missing) = ask.iter().copied().collect();
+        let resolver = &self.shared.resolver;
+        self.held.extend(resolver.known(&ask).await);
+        let lacking = || ask.iter().filter(|id| !self.held.contains_key(id)).copied();
+        *lock(&self.signals.missing) = lacking().collect();
+        resolver.want(lacking(), Urgency::Viewer);
+        let untried = |id| matches!(resolver.state(&id), ChunkState::Missing { attempts: 0, .. });
+        lacking().any(untried)
+    }
+
+    /// Reads the stream again; whether it is still there.
+    async fn reload(&mut self) -> bool {
+        match self.shared.store.stream(&self.key.stream).await {
+            Ok(Some(stored)) => {
+                let stream = Stream::restore(stored.info, stored.pushes);
+                lock(&self.view).set_stream(Arc::new(stream));
+                self.follow_live();
+                true
+            }
+            Ok(None) => false,
+            Err(error) => {
+                tracing::warn!(
+                    stream = %self.key.stream, error = %Explained(&error), "stream cannot be read again"
+                );
+                tokio::time::sleep(STORE_WAIT).await;
+                self.signals.stream.notify_one();
+                true
+            }
+        }
+    }
+
+    /// Follows the live cache while the stream lives.
+    fn follow_live(&mut self) {
+        let ended = lock(&self.view).ended();
+        let cache = self.shared.live.as_ref().filter(|_| !ended && !self.key.chain_only);
+        match cache {
+            None => {
+                self.live = None;
+                self.caught_up = true;
+            }
+            Some(_) if self.live.is_some() => {}
+            Some(cache) => {
+                self.live = Some(LiveFeed::follow(cache.clone(), self.key.stream.clone()));
+            }
+        }
+    }
+
+    /// Takes what has come from the live cache, all of it that is there.
+    fn take_live(&mut self, first: FromLive) {
+        let mut next = Some(first);
+        let mut view = lock(&self.view);
+        while let Some(arrived) = next {
+            match arrived {
+                FromLive::CaughtUp => self.caught_up = true,
+                FromLive::Segment(live) => {
+                    if let Some(segment) = in_quality(&live, self.key.quality) {
+                        view.offer_live(segment);
+                    }
+                }
+            }
+            next = self.live.as_mut().and_then(LiveFeed::try_next);
+        }
+    }
+}
+
+/// The segment of one quality; `None` when it was not transcoded to it.
+fn in_quality(live: &LiveSegment, quality: Quality) -> Option<Segment> {
+    match quality {
+        Quality::Src => Some(live.segment),
+        transcoded => {
+            let content = *live.renditions.get(transcoded)?;
+            Some(Segment { content, ..live.segment })
+        }
+    }
+}
+
+/// Waits for ever without a feed.
+async fn next_live(live: &mut Option<LiveFeed>) -> FromLive {
+    match live {
+        Some(live) => live.next().await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Sleeps for ever without a time.
+async fn sleep_until(at: Option<Timestamp>, now: Timestamp) {
+    match at {
+        // The clock counts milliseconds: one more, so that the time has come then.
+        Some(at) => tokio::time::sleep(at.since(now) + Duration::from_millis(1)).await,
+        None => std::future::pending().await,
+    }
+}

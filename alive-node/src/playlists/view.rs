@@ -1,0 +1,239 @@
+//! One list as an engine: stream, chunks and live segments go in, bytes come out.
+
+use std::{collections::HashMap, num::NonZeroU32, sync::Arc, time::Duration};
+
+use alive_core::{
+    ChunkContent, ContentId, GatewayUrl, Listed, Quality, Segment, Seq, StorageKind, Stream,
+    Timeline, Timestamp, timeline,
+};
+use alive_playlist::{ListSettings, LivePlaylist, assemble};
+use bytes::Bytes;
+use sha2::{Digest as _, Sha256};
+
+/// A list as it is served.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Playlist {
+    /// The text.
+    pub bytes: Bytes,
+    /// A name of these very bytes, in quotes: the same on every node that serves the same list.
+    pub etag: Box<str>,
+    /// Whether the stream has ended, so that the list will only change if something is repaired.
+    pub ended: bool,
+    /// The target duration announced, in seconds.
+    pub target_seconds: u32,
+    /// How many segments it lists.
+    pub segments: usize,
+    /// The push that a live list waits for.
+    pub waiting: Option<Seq>,
+    /// How many pushes the list lacks.
+    pub passed: usize,
+    /// Whether the chain has pushes above one that it lacks.
+    pub gap: bool,
+}
+
+/// The state of one list.
+#[derive(Debug)]
+pub(super) struct View {
+    quality: Quality,
+    settings: ListSettings,
+    pub(super) stream: Arc<Stream>,
+    pub(super) timeline: Timeline,
+    list: LivePlaylist,
+    /// The first push that the timeline has not taken yet, as far as is known outside of it.
+    next: Option<Seq>,
+    published: Option<Playlist>,
+}
+
+impl View {
+    /// Most segments that a list holds; later chunks count as refused. Our own limit: three segments a second for a day.
+    /// A stream of the most and the largest chunks would have a million and a half.
+    pub(super) const MAX_SEGMENTS: usize = 262_144;
+
+    pub(super) fn new(
+        stream: Arc<Stream>,
+        quality: Quality,
+        patience: Duration,
+        settings: ListSettings,
+    ) -> Self {
+        let settings = reachable(settings, &stream);
+        Self {
+            quality,
+            list: LivePlaylist::new(&settings),
+            settings,
+            stream,
+            timeline: Timeline::new(quality, patience),
+            next: Some(Seq::ZERO),
+            published: None,
+        }
+    }
+
+    pub(super) fn ended(&self) -> bool {
+        self.stream.info().ended
+    }
+
+    /// The stream changed.
+    pub(super) fn set_stream(&mut self, stream: Arc<Stream>) {
+        if self.timeline.ended() && !stream.info().ended {
+            // The end was undone: the timeline will begin anew.
+            self.next = Some(Seq::ZERO);
+            self.list = LivePlaylist::new(&self.lasting_settings());
+        }
+        self.stream = stream;
+        self.step_back();
+    }
+
+    pub(super) fn offer_live(&mut self, segment: Segment) {
+        if segment.content.kind() == self.stream.info().settings.storage {
+            self.timeline.offer_live(segment);
+        }
+    }
+
+    /// The chunks that the next update looks at.
+    pub(super) fn needed(&self) -> impl Iterator<Item = (Seq, ContentId)> {
+        let (ended, finalized, next) = (self.ended(), self.stream.info().finalized, self.next);
+        timeline::chunk_ids(&self.stream, self.quality).filter(move |(seq, _)| {
+            ended || (Some(*seq) <= finalized && next.is_some_and(|next| *seq >= next))
+        })
+    }
+
+    /// When an update goes on without the push that it waits for.
+    pub(super) fn poll_timeout(&self) -> Option<Timestamp> {
+        self.timeline.poll_timeout()
+    }
+
+    /// Brings the list up to date. `known` tells, by canonical id, what is known of the [needed](Self::needed) chunks.
+    /// Gives the list if it changed, or if what it lacks did.
+    pub(super) fn update(
+        &mut self,
+        known: &HashMap<ContentId, ChunkContent>,
+        now: Timestamp,
+    ) -> Option<Playlist> {
+        let too_many = self.too_many(known);
+        let content = |id: &ContentId| {
+            let id = id.canonical();
+            if too_many.contains(&id) {
+                return ChunkContent::Refused;
+            }
+            known.get(&id).cloned().unwrap_or(ChunkContent::Unavailable)
+        };
+        self.timeline.update(&self.stream, content, now);
+        self.next = self.timeline.waiting().or_else(|| self.first_open());
+        self.publish()
+    }
+
+    /// About how many bytes it takes.
+    pub(super) fn bytes(&self) -> usize {
+        /// What the timeline and the text take of each.
+        const SEGMENT: usize = size_of::<Listed>() + 32 + 2 * 120;
+        const PUSH: usize = 128;
+        self.timeline.listed().len() * SEGMENT + self.stream.pushes().count() * PUSH
+    }
+
+    /// The list with segments from another gateway.
+    pub(super) fn render(&self, gateway: &GatewayUrl) -> Vec<u8> {
+        self.write(&self.lasting_settings().gateway(gateway.clone()))
+    }
+
+    fn write(&self, settings: &ListSettings) -> Vec<u8> {
+        let segments = self.timeline.listed().iter().map(|listed| &listed.segment);
+        assemble(segments, self.timeline.ended(), settings)
+    }
+
+    /// The settings with the target duration that was announced already: it is never lowered.
+    fn lasting_settings(&self) -> ListSettings {
+        let announced = NonZeroU32::new(self.list.target_seconds());
+        let target = announced.map_or(self.settings.target_seconds, |announced| {
+            announced.max(self.settings.target_seconds)
+        });
+        self.settings.clone().target_seconds(target)
+    }
+
+    fn first_open(&self) -> Option<Seq> {
+        self.stream.info().finalized.map_or(Some(Seq::ZERO), Seq::next)
+    }
+
+    /// Follows what the timeline does when blocks were undone.
+    fn step_back(&mut self) {
+        if let Some(open) = self.first_open()
+            && self.next.is_none_or(|next| open < next)
+        {
+            self.next = Some(open);
+        }
+    }
+
+    /// Chunks that would make the list too long, by canonical id.
+    fn too_many(&self, known: &HashMap<ContentId, ChunkContent>) -> Vec<ContentId> {
+        let mut total = if self.ended() { 0 } else { self.timeline.listed().len() };
+        let mut too_many = Vec::new();
+        for (_, id) in self.needed() {
+            let id = id.canonical();
+            let Some(ChunkContent::Ready(chunk)) = known.get(&id) else { continue };
+            let more = total + chunk.segments().len();
+            if more > Self::MAX_SEGMENTS {
+                too_many.push(id);
+            } else {
+                total = more;
+            }
+        }
+        too_many
+    }
+
+    fn publish(&mut self) -> Option<Playlist> {
+        let ended = self.timeline.ended();
+        let listed = self.timeline.listed();
+        let shown = self.published.as_ref();
+        let grew = shown.is_none_or(|shown| shown.ended != ended || shown.segments != listed.len());
+        let new = usize::try_from(self.list.segment_count()).unwrap_or(usize::MAX);
+        if !ended {
+            let new = listed.get(new..).unwrap_or_default();
+            self.list.extend(new.iter().map(|listed| &listed.segment));
+        }
+        let bytes = match shown {
+            Some(shown) if !grew && !ended => shown.bytes.clone(),
+            _ if ended => self.write(&self.lasting_settings()).into(),
+            _ => Bytes::copy_from_slice(self.list.as_bytes()),
+        };
+        let playlist = self.playlist(bytes, ended);
+        if self.published.as_ref() == Some(&playlist) {
+            return None;
+        }
+        self.published = Some(playlist.clone());
+        Some(playlist)
+    }
+
+    fn playlist(&self, bytes: Bytes, ended: bool) -> Playlist {
+        let shown = self.published.as_ref().filter(|shown| shown.bytes == bytes);
+        let longest = self.timeline.listed().iter().map(|listed| listed.segment.duration).max();
+        let longest = longest.map_or(0, |longest| longest.as_micros().div_ceil(1_000_000));
+        Playlist {
+            etag: shown.map_or_else(|| etag(&bytes), |shown| shown.etag.clone()),
+            bytes,
+            ended,
+            target_seconds: self.lasting_settings().target_seconds.get().max(longest),
+            segments: self.timeline.listed().len(),
+            waiting: self.timeline.waiting(),
+            passed: self.timeline.passed().len(),
+            gap: self.stream.info().head > self.stream.info().finalized,
+        }
+    }
+}
+
+/// The strong name of some bytes.
+pub(crate) fn etag(bytes: &[u8]) -> Box<str> {
+    let digest = Sha256::digest(bytes);
+    let half = digest.get(..16).unwrap_or_default();
+    format!("\"{}\"", data_encoding::HEXLOWER.encode(half)).into()
+}
+
+/// Segments on Skynet cannot be had from this node. Unless a gateway is set, the streamer's own is the best guess.
+fn reachable(settings: ListSettings, stream: &Stream) -> ListSettings {
+    let configured = &stream.info().settings;
+    match (&settings.gateway, &configured.gateway, configured.storage) {
+        (None, Some(gateway), StorageKind::Skynet) => settings.gateway(gateway.clone()),
+        _ => settings,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,8 @@
+//! Whole nodes: their HTTP face, the rules of lists from the chain to the player, and what a killed process leaves.
+#![cfg(test)]
+
+mod api;
+mod gateway;
+mod kill;
+mod lists;
+mod support;
