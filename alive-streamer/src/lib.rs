@@ -1,1 +1,19 @@
-//! Grows in the next commits.
+#![doc = include_str!("../README.md")]
+
+mod config;
+mod folder;
+#[doc(hidden)]
+pub mod fuzzing;
+mod journal;
+mod length;
+mod progress;
+mod session;
+mod source;
+mod wake;
+mod watch;
+
+pub use config::SessionConfig;
+pub use journal::JournalFileError;
+pub use progress::{Found, Progress, Totals, Waiting, Warning, WarningCause};
+pub use session::{Backends, Session, SessionError};
+pub use source::SourceError;

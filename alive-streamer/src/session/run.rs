@@ -1,0 +1,426 @@
+//! A session while it runs: [`Running`]. It decides nothing: what happens goes to the engines, what they ask for is done.
+
+use std::{collections::VecDeque, error::Error, sync::Arc, time::Duration};
+
+use alive_core::{
+    Effect, JournalEntry, Op, PublishError, Publisher, SegmentNumber, Step, backend::Receipt,
+};
+use tokio::{
+    sync::{Notify, broadcast},
+    task::JoinSet,
+    time::{Instant, sleep_until},
+};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    Backends, Session, SessionError, SharedJournal, blocking,
+    files::{Files, SegmentFile},
+    steps::{self, Done, StoreFailure, Stored},
+};
+use crate::{
+    config::SessionConfig,
+    progress::{Found, Progress, Totals, Waiting, Warning},
+    watch::{Look, Outcome, Taken, Watcher},
+};
+
+/// A session that runs. Everything it started ends when it is dropped.
+#[derive(Debug)]
+pub(super) struct Running {
+    config: SessionConfig,
+    backends: Backends,
+    journal: SharedJournal,
+    publisher: Publisher,
+    files: Files,
+    eyes: Eyes,
+    waker: Arc<Notify>,
+    progress: broadcast::Sender<Progress>,
+    tasks: JoinSet<Done>,
+    /// Segments to store when it is their turn.
+    to_store: VecDeque<SegmentNumber>,
+    storing: usize,
+    /// What is known of the segment that is about to be written to the journal.
+    taken: Option<Box<Taken>>,
+    totals: Totals,
+    /// What listeners were told last that the session waits for.
+    waiting: Option<Waiting>,
+    stopping: bool,
+    deadline: Option<Instant>,
+    full: bool,
+}
+
+/// Who looks at the folder.
+#[derive(Debug)]
+enum Eyes {
+    /// Nobody any more: the recording is over for this session.
+    Closed,
+    /// A task. When it is the `last` one, it was started after the session was told to stop.
+    Looking { last: bool },
+    /// Nobody until a moment, or until something changes.
+    Resting { watcher: Box<Watcher>, until: Instant },
+}
+
+/// What a session waits for.
+enum Event {
+    Deadline,
+    Done(Done),
+    Look,
+    Stop,
+    Timeout,
+}
+
+impl Running {
+    pub(super) fn new(session: Session) -> Self {
+        let Session { config, backends, journal, publisher, files, watcher, waker, progress } =
+            session;
+        Self {
+            config,
+            backends,
+            journal,
+            publisher,
+            files,
+            eyes: Eyes::Resting { watcher, until: Instant::now() },
+            waker,
+            progress,
+            tasks: JoinSet::new(),
+            to_store: VecDeque::new(),
+            storing: 0,
+            taken: None,
+            totals: Totals::default(),
+            waiting: None,
+            stopping: false,
+            deadline: None,
+            full: false,
+        }
+    }
+
+    pub(super) async fn run(mut self, stop: CancellationToken) -> Result<Totals, SessionError> {
+        for file in self.files.unpurged() {
+            self.purge(file).await?;
+        }
+        while !self.carry_out().await? {
+            match self.wait(&stop).await? {
+                Event::Deadline => {
+                    return Err(SessionError::Deadline { left: self.publisher.backlog() });
+                }
+                Event::Done(done) => self.handle(done)?,
+                Event::Look => self.look(),
+                Event::Stop => self.stop(),
+                Event::Timeout => self.handle_timeout()?,
+            }
+        }
+        self.finish().await
+    }
+
+    /// Waits for the next thing to happen.
+    async fn wait(&mut self, stop: &CancellationToken) -> Result<Event, SessionError> {
+        let timeout = self.publisher.poll_timeout().map(Instant::from_std);
+        let look = match &self.eyes {
+            Eyes::Resting { until, .. } => Some(*until),
+            Eyes::Closed | Eyes::Looking { .. } => None,
+        };
+        tokio::select! {
+            () = stop.cancelled(), if !self.stopping => Ok(Event::Stop),
+            () = until(self.deadline) => Ok(Event::Deadline),
+            Some(done) = self.tasks.join_next() => done.map(Event::Done).map_err(SessionError::Task),
+            () = until(timeout) => Ok(Event::Timeout),
+            () = until(look) => Ok(Event::Look),
+            () = self.waker.notified(), if look.is_some() => Ok(Event::Look),
+        }
+    }
+
+    /// Does what the publisher asks for, strictly in order. Whether everything is done.
+    async fn carry_out(&mut self) -> Result<bool, SessionError> {
+        while let Some(effect) = self.publisher.poll_effect() {
+            match effect {
+                Effect::Announce(number, segment) => {
+                    if let Some(live) = self.backends.live.clone() {
+                        let stream = self.config.stream.clone();
+                        self.tasks.spawn(steps::announce(number, segment, stream, live));
+                    }
+                }
+                Effect::Broadcast(op) => {
+                    let broadcaster = self.backends.broadcaster.clone();
+                    self.tasks.spawn(steps::broadcast(step_of(&op), op, broadcaster));
+                }
+                Effect::Finished => return Ok(true),
+                Effect::Journal(entry) => self.write(entry).await?,
+                Effect::Progress(number, stage) => self.tell(Progress::Stage { number, stage }),
+                Effect::Release(number) => self.release(number).await?,
+                Effect::Store(number) => self.to_store.push_back(number),
+                Effect::StoreChunk(seq, csv) => {
+                    let storage = self.backends.storage.clone();
+                    self.tasks.spawn(steps::store_chunk(seq, csv, storage));
+                }
+            }
+        }
+        self.store();
+        Ok(false)
+    }
+
+    /// Writes to the journal and waits until it is durable.
+    async fn write(&mut self, entry: JournalEntry) -> Result<(), SessionError> {
+        let journal = self.journal.clone();
+        let (entry, written) = blocking(move || {
+            let written = journal.lock().append(&entry);
+            (entry, written)
+        })
+        .await?;
+        written?;
+        if let JournalEntry::Segment { number, duration, discontinuity, .. } = entry
+            && let Some(taken) = self.taken.take()
+        {
+            self.tell(Progress::Found(Found {
+                number,
+                name: taken.source.name,
+                size: taken.source.state.size,
+                duration,
+                discontinuity,
+                codecs: taken.codecs,
+                starts_with_key_frame: taken.starts_with_key_frame,
+            }));
+        }
+        Ok(())
+    }
+
+    /// Starts to store as many segments as may be stored at the same time.
+    fn store(&mut self) {
+        while self.storing < self.config.parallel_stores.max(1) {
+            let Some(number) = self.to_store.pop_front() else { return };
+            let Some(file) = self.files.get(number) else { continue };
+            self.storing += 1;
+            self.tasks.spawn(steps::store(number, file, self.backends.storage.clone()));
+        }
+    }
+
+    async fn release(&mut self, number: SegmentNumber) -> Result<(), SessionError> {
+        match self.files.remove(number).filter(|_| self.config.purge) {
+            Some(file) => self.purge(file).await,
+            None => Ok(()),
+        }
+    }
+
+    async fn purge(&self, file: SegmentFile) -> Result<(), SessionError> {
+        let name = file.name();
+        if let Err(error) = blocking(move || file.delete()).await? {
+            self.warn(Warning::Purge { name, source: Arc::new(error) });
+        }
+        Ok(())
+    }
+
+    fn handle(&mut self, done: Done) -> Result<(), SessionError> {
+        let now = now();
+        match done {
+            Done::Announced(number, Ok(())) => self.publisher.handle_announced(number, now),
+            // The chain carries every segment, too: a live cache that refuses ends no stream.
+            Done::Announced(number, Err(error)) => self.retry(Step::Announce(number), error),
+            Done::Broadcast(step, _, Ok(receipt)) => self.handle_receipt(step, receipt),
+            Done::Broadcast(step, _, Err(error)) if error.is_transient() => self.retry(step, error),
+            Done::Broadcast(_, op, Err(source)) => {
+                return Err(SessionError::Broadcast { what: op.to_json(), source });
+            }
+            Done::ChunkStored(seq, Ok(content)) => {
+                self.totals.chunks += 1;
+                self.publisher.handle_chunk_stored(seq, content);
+            }
+            Done::ChunkStored(seq, Err(error)) if error.is_transient() => {
+                self.retry(Step::StoreChunk(seq), error);
+            }
+            Done::ChunkStored(seq, Err(source)) => {
+                return Err(SessionError::Storage { what: format!("chunk {seq}"), source });
+            }
+            Done::Looked(watcher, look) => return self.handle_look(watcher, look),
+            Done::Stored(number, result) => {
+                self.storing -= 1;
+                return self.handle_stored(number, result);
+            }
+        }
+        Ok(())
+    }
+
+    fn handle_stored(
+        &mut self,
+        number: SegmentNumber,
+        result: Result<Stored, StoreFailure>,
+    ) -> Result<(), SessionError> {
+        match result {
+            Ok(Stored { content, bytes }) => {
+                self.totals.bytes += bytes;
+                self.publisher.handle_stored(number, content, now());
+            }
+            Err(StoreFailure::Lost(name)) => {
+                self.totals.lost += 1;
+                self.files.remove(number);
+                self.warn(Warning::Lost { number, name });
+                self.publisher.handle_lost(number, now());
+            }
+            Err(StoreFailure::Read(error)) => self.retry(Step::Store(number), error),
+            Err(StoreFailure::Storage(error)) if error.is_transient() => {
+                self.retry(Step::Store(number), error);
+            }
+            Err(StoreFailure::Storage(source)) => {
+                return Err(SessionError::Storage { what: format!("segment {number}"), source });
+            }
+            Err(StoreFailure::Task(error)) => return Err(SessionError::Task(error)),
+        }
+        Ok(())
+    }
+
+    fn handle_receipt(&mut self, step: Step, receipt: Receipt) {
+        let Receipt { transaction, block } = receipt;
+        self.totals.operations += 1;
+        match step {
+            Step::Broadcast(seq) => {
+                self.tell(Progress::Pushed { seq, transaction, block });
+                self.publisher.handle_broadcast(seq, now());
+            }
+            _ => {
+                self.tell(Progress::Ended { transaction, block });
+                self.publisher.handle_ended();
+            }
+        }
+    }
+
+    fn handle_timeout(&mut self) -> Result<(), SessionError> {
+        let now = now();
+        self.publisher.handle_timeout(now);
+        // A push that is due and is not made has no number to be made with.
+        match self.publisher.poll_timeout() {
+            Some(due) if due <= now => Err(SessionError::Full { left: self.publisher.backlog() }),
+            _ => Ok(()),
+        }
+    }
+
+    /// Starts to look at the folder, unless somebody does already.
+    fn look(&mut self) {
+        let last = self.stopping;
+        match std::mem::replace(&mut self.eyes, Eyes::Looking { last }) {
+            Eyes::Resting { watcher, .. } => {
+                self.tasks.spawn_blocking(move || steps::look(watcher));
+            }
+            other => self.eyes = other,
+        }
+    }
+
+    fn handle_look(&mut self, watcher: Box<Watcher>, look: Look) -> Result<(), SessionError> {
+        look.warnings.into_iter().for_each(|warning| self.warn(warning));
+        let was_last = matches!(self.eyes, Eyes::Looking { last: true });
+        let mut watcher = watcher;
+        let wait = match look.outcome {
+            Outcome::Refused(refused) => {
+                let (list, reason) = (refused.list, refused.reason);
+                return Err(SessionError::Recording { list, reason });
+            }
+            Outcome::Segment(taken) => {
+                self.take(taken, &mut watcher);
+                if self.full {
+                    return Ok(());
+                }
+                Duration::ZERO
+            }
+            Outcome::Ended if !self.config.keep_watching => {
+                self.close();
+                return Ok(());
+            }
+            Outcome::Ended | Outcome::Waiting(_) if was_last => {
+                self.close();
+                return Ok(());
+            }
+            Outcome::Ended => self.wait_for(Waiting::Recording),
+            Outcome::Waiting(waiting) => self.wait_for(waiting),
+        };
+        self.eyes = Eyes::Resting { watcher, until: Instant::now() + wait };
+        // Segments follow each other without a pause, and a session that stops looks once more at once.
+        if wait.is_zero() || self.stopping {
+            self.look();
+        }
+        Ok(())
+    }
+
+    fn take(&mut self, taken: Box<Taken>, watcher: &mut Watcher) {
+        match self.publisher.handle_segment(taken.recorded.clone()) {
+            Ok(number) => {
+                self.waiting = None;
+                self.totals.segments += 1;
+                self.files.insert(number, taken.source.clone());
+                self.taken = Some(taken);
+            }
+            Err(PublishError::Duration(_)) => {
+                self.warn(Warning::NoLength { name: taken.source.name });
+                watcher.left_out();
+            }
+            Err(_) => {
+                self.full = true;
+                self.close();
+            }
+        }
+    }
+
+    fn wait_for(&mut self, waiting: Waiting) -> Duration {
+        if self.waiting.as_ref() != Some(&waiting) {
+            self.tell(Progress::Waiting(waiting.clone()));
+            self.waiting = Some(waiting);
+        }
+        self.config.poll_interval.max(Duration::from_millis(1))
+    }
+
+    fn stop(&mut self) {
+        self.stopping = true;
+        self.deadline = self.config.flush_timeout.map(|timeout| Instant::now() + timeout);
+        self.tell(Progress::Stopping);
+        self.look();
+    }
+
+    /// Takes no more segments: what is left goes to the chain.
+    fn close(&mut self) {
+        self.eyes = Eyes::Closed;
+        if !self.stopping {
+            self.tell(Progress::Stopping);
+        }
+        self.publisher.handle_end(now());
+    }
+
+    /// Writes down that everything is on the chain.
+    async fn finish(self) -> Result<Totals, SessionError> {
+        if self.full {
+            return Err(SessionError::Full { left: self.publisher.backlog() });
+        }
+        let journal = self.journal.clone();
+        blocking(move || journal.lock().finish()).await??;
+        self.tell(Progress::Finished(self.totals));
+        Ok(self.totals)
+    }
+
+    fn retry(&mut self, step: Step, error: impl Error + Send + Sync + 'static) {
+        self.warn(Warning::Retrying { step, source: Arc::new(error) });
+        self.publisher.handle_failed(step, now());
+    }
+
+    fn warn(&self, warning: Warning) {
+        tracing::warn!(stream = %self.config.stream, %warning);
+        self.tell(Progress::Warning(warning));
+    }
+
+    fn tell(&self, progress: Progress) {
+        // Nobody has to listen.
+        let _ = self.progress.send(progress);
+    }
+}
+
+fn step_of(op: &Op) -> Step {
+    match op {
+        Op::Push(push) => Step::Broadcast(push.seq),
+        Op::Configure(_) | Op::End(_) => Step::End,
+    }
+}
+
+fn now() -> std::time::Instant {
+    Instant::now().into_std()
+}
+
+/// Sleeps until a moment; for ever without one.
+async fn until(moment: Option<Instant>) {
+    match moment {
+        Some(moment) => sleep_until(moment).await,
+        None => std::future::pending().await,
+    }
+}

@@ -1,0 +1,87 @@
+//! The steps of a session that take time, as futures: what they need goes in, what came of them comes out.
+
+use std::io;
+
+use alive_core::{
+    ContentId, Op, Renditions, Segment, SegmentNumber, Seq, Step, StreamId, Timestamp,
+    backend::{
+        BroadcastError, Broadcaster as _, LiveCache as _, LiveCacheError, LiveSegment, Receipt,
+        SharedBroadcaster, SharedLiveCache, SharedStorage, Storage as _, StorageError,
+    },
+};
+use bytes::Bytes;
+use tokio::task::{JoinError, spawn_blocking};
+
+use super::files::SegmentFile;
+use crate::watch::{Look, Watcher, wall_clock};
+
+/// What came of a step.
+#[derive(Debug)]
+pub(super) enum Done {
+    Announced(SegmentNumber, Result<(), LiveCacheError>),
+    Broadcast(Step, Op, Result<Receipt, BroadcastError>),
+    ChunkStored(Seq, Result<ContentId, StorageError>),
+    Looked(Box<Watcher>, Look),
+    Stored(SegmentNumber, Result<Stored, StoreFailure>),
+}
+
+/// A segment that is stored.
+#[derive(Debug)]
+pub(super) struct Stored {
+    pub(super) content: ContentId,
+    pub(super) bytes: u64,
+}
+
+/// Why a segment is not stored.
+#[derive(Debug)]
+pub(super) enum StoreFailure {
+    /// Its file is gone or holds something else.
+    Lost(Box<str>),
+    /// Its file cannot be read now.
+    Read(io::Error),
+    Storage(StorageError),
+    Task(JoinError),
+}
+
+pub(super) fn look(mut watcher: Box<Watcher>) -> Done {
+    let look = watcher.look(wall_clock());
+    Done::Looked(watcher, look)
+}
+
+pub(super) async fn store(
+    number: SegmentNumber,
+    file: SegmentFile,
+    storage: SharedStorage,
+) -> Done {
+    Done::Stored(number, store_file(file, &storage).await)
+}
+
+async fn store_file(file: SegmentFile, storage: &SharedStorage) -> Result<Stored, StoreFailure> {
+    let name = file.name();
+    let read = spawn_blocking(move || file.read()).await.map_err(StoreFailure::Task)?;
+    let bytes = read.map_err(StoreFailure::Read)?.ok_or(StoreFailure::Lost(name))?;
+    let len = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
+    let content = storage.put(bytes.into()).await.map_err(StoreFailure::Storage)?;
+    Ok(Stored { content, bytes: len })
+}
+
+pub(super) async fn store_chunk(seq: Seq, csv: String, storage: SharedStorage) -> Done {
+    Done::ChunkStored(seq, storage.put(Bytes::from(csv)).await)
+}
+
+pub(super) async fn announce(
+    number: SegmentNumber,
+    segment: Segment,
+    stream: StreamId,
+    live: SharedLiveCache,
+) -> Done {
+    let at = i64::try_from(wall_clock().as_millis()).unwrap_or(i64::MAX);
+    let at = Timestamp::from_unix_ms(at);
+    let segment = LiveSegment { segment, renditions: Renditions::default(), at };
+    Done::Announced(number, live.push(&stream, segment).await)
+}
+
+pub(super) async fn broadcast(step: Step, op: Op, broadcaster: SharedBroadcaster) -> Done {
+    let result = broadcaster.broadcast(&op).await;
+    Done::Broadcast(step, op, result)
+}

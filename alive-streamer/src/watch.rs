@@ -1,0 +1,449 @@
+//! The eyes of a session: [`Watcher`] lists the folder, reads what [`Folder`] asks for, and measures it. It blocks.
+
+use std::{
+    collections::HashMap,
+    fs::{self, File},
+    io::{self, Read as _},
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+use alive_core::{Recorded, SegmentDuration};
+use alive_playlist::{
+    MAX_LIST_BYTES, ReadError, Recording,
+    probe::{Continuity, SegmentProbe, is_continuation, probe_ts},
+};
+use tokio::sync::Notify;
+
+use crate::{
+    folder::{Candidate, FileState, Folder, List, Refused, Seen, Snapshot},
+    length::Evidence,
+    progress::{Waiting, Warning},
+    source::{Source, digest},
+    wake::Wake,
+};
+
+/// Most files of a folder that are looked at: twice the segments that a list may have.
+const MAX_FILES: usize = 400_000;
+/// Most lists that are read; of more, those written to last count.
+const MAX_LISTS: usize = 16;
+/// How long a look at a folder stays good while segments are taken from it one after another.
+const SNAPSHOT_AGE: Duration = Duration::from_secs(1);
+/// A folder in which nothing seems to have changed is looked at in full all the same when this much time has passed, and
+/// while it was changed within this time: clocks of file systems tick in steps of up to two seconds.
+const UNCHANGED_AGE: Duration = Duration::from_secs(3);
+
+/// The time by the wall clock, since 1970, as file systems stamp it.
+pub(crate) fn wall_clock() -> Duration {
+    since_1970(SystemTime::now())
+}
+
+fn since_1970(time: SystemTime) -> Duration {
+    time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default()
+}
+
+/// Looks at a recorder's folder.
+#[derive(Debug)]
+pub(crate) struct Watcher {
+    path: PathBuf,
+    engine: Folder,
+    max_segment_bytes: u64,
+    /// The lists as they were read last.
+    lists: HashMap<Box<str>, List>,
+    snapshot: Option<Fresh>,
+    previous: Previous,
+    folder_failed: bool,
+    wake: Option<Wake>,
+    waker: Arc<Notify>,
+}
+
+/// A snapshot and how to tell that nothing has changed since.
+#[derive(Debug)]
+struct Fresh {
+    at: Duration,
+    folder_modified: Duration,
+    list: Option<FileState>,
+    snapshot: Snapshot,
+    /// What it came to when nothing was left in it.
+    idle: Option<Idle>,
+}
+
+/// Why there is nothing to take.
+#[derive(Clone, Debug)]
+enum Idle {
+    Ended,
+    Waiting(Waiting),
+}
+
+impl From<Idle> for Outcome {
+    fn from(idle: Idle) -> Self {
+        match idle {
+            Idle::Ended => Self::Ended,
+            Idle::Waiting(waiting) => Self::Waiting(waiting),
+        }
+    }
+}
+
+/// The segment before the next one, to see whether that continues it.
+#[derive(Debug)]
+enum Previous {
+    /// It was not measured, or there is none.
+    Unknown,
+    /// A session before this one took it.
+    File(Source),
+    Measured(Box<SegmentProbe>, Duration),
+}
+
+/// What a look led to.
+#[derive(Debug)]
+pub(crate) struct Look {
+    pub(crate) outcome: Outcome,
+    pub(crate) warnings: Vec<Warning>,
+}
+
+#[derive(Debug)]
+pub(crate) enum Outcome {
+    /// The recording is over.
+    Ended,
+    /// It can never be published.
+    Refused(Refused),
+    /// A segment; look again at once.
+    Segment(Box<Taken>),
+    /// Look again later.
+    Waiting(Waiting),
+}
+
+/// A segment on its way to the publisher.
+#[derive(Debug)]
+pub(crate) struct Taken {
+    pub(crate) recorded: Recorded,
+    pub(crate) source: Source,
+    pub(crate) codecs: Option<Box<str>>,
+    pub(crate) starts_with_key_frame: Option<bool>,
+}
+
+impl Watcher {
+    /// Looks at the folder at `path` with an engine that knows what was taken before; `last` was the last of that.
+    pub(crate) fn new(
+        path: PathBuf,
+        engine: Folder,
+        last: Option<Source>,
+        max_segment_bytes: u64,
+        waker: Arc<Notify>,
+    ) -> Self {
+        Self {
+            path,
+            engine,
+            max_segment_bytes,
+            lists: HashMap::new(),
+            snapshot: None,
+            previous: last.map_or(Previous::Unknown, Previous::File),
+            folder_failed: false,
+            wake: None,
+            waker,
+        }
+    }
+
+    /// Looks until there is a segment, or nothing more to see. `now` is the time by the wall clock.
+    pub(crate) fn look(&mut self, now: Duration) -> Look {
+        let mut warnings = Vec::new();
+        let found = self.find(now, &mut warnings);
+        warnings.extend(std::iter::from_fn(|| self.engine.poll_warning()));
+        let outcome = match found {
+            Ok(outcome) => {
+                self.folder_failed = false;
+                outcome
+            }
+            Err(error) => {
+                self.snapshot = None;
+                if !std::mem::replace(&mut self.folder_failed, true) {
+                    warnings.push(Warning::Folder { source: Arc::new(error) });
+                }
+                Outcome::Waiting(Waiting::Recording)
+            }
+        };
+        Look { outcome, warnings }
+    }
+
+    fn find(&mut self, now: Duration, warnings: &mut Vec<Warning>) -> io::Result<Outcome> {
+        let fresh = match self.snapshot.take() {
+            Some(fresh) if fresh.idle.is_none() && now.saturating_sub(fresh.at) < SNAPSHOT_AGE => {
+                fresh
+            }
+            old => match self.take_snapshot(old, now)? {
+                Ok(fresh) => fresh,
+                Err(idle) => return Ok(idle.into()),
+            },
+        };
+        let outcome = self.next(&fresh.snapshot, now, warnings)?;
+        let idle = match &outcome {
+            Outcome::Ended => Some(Idle::Ended),
+            Outcome::Waiting(waiting) => Some(Idle::Waiting(waiting.clone())),
+            Outcome::Refused(_) | Outcome::Segment(_) => None,
+        };
+        self.snapshot = Some(Fresh { idle, ..fresh });
+        Ok(outcome)
+    }
+
+    /// Looks at the folder anew; what to wait for when it shows nothing to go by.
+    fn take_snapshot(
+        &mut self,
+        old: Option<Fresh>,
+        now: Duration,
+    ) -> io::Result<Result<Fresh, Idle>> {
+        let folder = match fs::metadata(&self.path) {
+            Ok(folder) => folder,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return Ok(Err(Idle::Waiting(Waiting::Recording)));
+            }
+            Err(error) => return Err(error),
+        };
+        if self.wake.is_none() {
+            self.wake = Wake::new(&self.path, &self.waker);
+        }
+        let folder_modified = folder.modified().map(since_1970)?;
+        let list = self.engine.list().and_then(|name| state_of(&self.path.join(name)).ok());
+        if let Some(fresh) = old
+            && let Some(idle) = fresh.idle.clone()
+            && fresh.folder_modified == folder_modified
+            && fresh.list == list
+            && now.saturating_sub(fresh.at) < UNCHANGED_AGE
+            && now.saturating_sub(folder_modified) > UNCHANGED_AGE
+        {
+            self.snapshot = Some(fresh);
+            return Ok(Err(idle));
+        }
+        let snapshot = self.read_folder()?;
+        match self.engine.look(&snapshot, now) {
+            Some(waiting) => Ok(Err(Idle::Waiting(waiting))),
+            None => Ok(Ok(Fresh { at: now, folder_modified, list, snapshot, idle: None })),
+        }
+    }
+
+    /// Lists the files first and reads the lists then, so that what a list names is there.
+    fn read_folder(&mut self) -> io::Result<Snapshot> {
+        let mut snapshot = Snapshot::default();
+        for entry in fs::read_dir(&self.path)? {
+            let entry = entry?;
+            // Other names cannot stand in a list, which is UTF-8.
+            let Ok(name) = entry.file_name().into_string() else { continue };
+            let Ok(state) = state_of_entry(&entry) else { continue };
+            if let Some(state) = state {
+                snapshot.files.insert(name.into(), state);
+            }
+            if snapshot.files.len() > MAX_FILES {
+                return Err(io::Error::other(format!("more than {MAX_FILES} files")));
+            }
+        }
+        let lists = snapshot.files.iter().filter(|(name, _)| is_list(name));
+        let mut lists: Vec<_> = lists.map(|(name, state)| (name.clone(), *state)).collect();
+        lists.sort_by_key(|(_, state)| std::cmp::Reverse(state.modified));
+        // The one that is followed is read in any case.
+        lists.sort_by_key(|(name, _)| self.engine.list() != Some(&**name));
+        lists.truncate(MAX_LISTS);
+        let known = std::mem::take(&mut self.lists);
+        for (name, _) in lists {
+            // It may have been replaced since the folder was listed.
+            let Ok(state) = state_of(&self.path.join(&*name)) else { continue };
+            let content = match known.get(&name).filter(|known| known.state == state) {
+                Some(known) => known.content.clone(),
+                None => match read_list(&self.path.join(&*name)) {
+                    Ok(content) => content,
+                    Err(_) => continue,
+                },
+            };
+            let list = List { name: name.clone(), state, content };
+            snapshot.lists.push(list.clone());
+            self.lists.insert(name, list);
+        }
+        Ok(snapshot)
+    }
+
+    /// The next segment that can be published.
+    fn next(
+        &mut self,
+        snapshot: &Snapshot,
+        now: Duration,
+        warnings: &mut Vec<Warning>,
+    ) -> io::Result<Outcome> {
+        loop {
+            let seen = self.engine.next(snapshot, now);
+            warnings.extend(std::iter::from_fn(|| self.engine.poll_warning()));
+            let candidate = match seen {
+                Seen::Ended => return Ok(Outcome::Ended),
+                Seen::Refused(refused) => return Ok(Outcome::Refused(refused)),
+                Seen::Waiting(waiting) => return Ok(Outcome::Waiting(waiting)),
+                Seen::Segment(candidate) => candidate,
+            };
+            match self.take(&candidate)? {
+                // The next look tells what became of it.
+                Read::Changed => return Ok(Outcome::Waiting(Waiting::Segment)),
+                Read::LeftOut(warning) => {
+                    warnings.push(warning);
+                    self.engine.skipped(&candidate);
+                    self.previous = Previous::Unknown;
+                }
+                Read::Taken(taken, warning) => {
+                    warnings.extend(warning);
+                    self.engine.taken(&candidate);
+                    return Ok(Outcome::Segment(taken));
+                }
+            }
+        }
+    }
+
+    /// The publisher would not take the segment after all.
+    pub(crate) fn left_out(&mut self) {
+        self.engine.left_out();
+        self.previous = Previous::Unknown;
+    }
+
+    fn take(&mut self, candidate: &Candidate) -> io::Result<Read> {
+        let name = &candidate.name;
+        let FileState { size, .. } = candidate.state;
+        let limit = self.max_segment_bytes;
+        if size > limit {
+            return Ok(Read::LeftOut(Warning::TooLarge { name: name.clone(), size, limit }));
+        }
+        if size == 0 {
+            return Ok(Read::LeftOut(Warning::Empty { name: name.clone() }));
+        }
+        let Some(bytes) = read_unchanged(&self.path.join(&**name), candidate.state)? else {
+            return Ok(Read::Changed);
+        };
+        let probe = probe_ts(&bytes);
+        let measured = probe.as_ref().ok();
+        let evidence = Evidence {
+            extinf: candidate.extinf,
+            probe: measured,
+            target_seconds: candidate.target_seconds,
+        };
+        let length = evidence.decide();
+        let Some(duration) = length.taken else {
+            return Ok(Read::LeftOut(Warning::NoLength { name: name.clone() }));
+        };
+        let warning = warning(candidate, &probe, duration, length.disputed);
+        let discontinuity = candidate.discontinuity || self.breaks(candidate, measured);
+        let source = Source {
+            number: candidate.number,
+            state: candidate.state,
+            digest: digest(&bytes),
+            list: candidate.list.clone(),
+            name: name.clone(),
+        };
+        let taken = Taken {
+            recorded: Recorded { source: source.to_string().into(), duration, discontinuity },
+            source,
+            codecs: measured.and_then(SegmentProbe::codecs).map(Into::into),
+            starts_with_key_frame: measured.map(|probe| probe.starts_with_key_frame),
+        };
+        self.previous = match probe {
+            Ok(probe) => {
+                let length = probe.duration.unwrap_or(duration.as_duration());
+                Previous::Measured(Box::new(probe), length)
+            }
+            Err(_) => Previous::Unknown,
+        };
+        Ok(Read::Taken(Box::new(taken), warning))
+    }
+
+    /// Whether the segment does not continue the one before it, as far as both can be measured.
+    fn breaks(&mut self, candidate: &Candidate, probe: Option<&SegmentProbe>) -> bool {
+        if let Previous::File(source) = &self.previous {
+            self.previous = self.measure_again(source, candidate);
+        }
+        match (&self.previous, probe) {
+            (Previous::Measured(before, length), Some(probe)) => {
+                matches!(is_continuation(before, *length, probe), Continuity::Breaks(_))
+            }
+            _ => false,
+        }
+    }
+
+    /// Measures a segment that was taken by a session before this one, if its file is still there.
+    fn measure_again(&self, source: &Source, candidate: &Candidate) -> Previous {
+        let follows = source.list == candidate.list && source.number < candidate.number;
+        let bytes = read_unchanged(&self.path.join(&*source.name), source.state);
+        let Ok(Some(bytes)) = bytes else { return Previous::Unknown };
+        match probe_ts(&bytes) {
+            Ok(probe) if follows && digest(&bytes) == source.digest => match probe.duration {
+                Some(length) => Previous::Measured(Box::new(probe), length),
+                None => Previous::Unknown,
+            },
+            _ => Previous::Unknown,
+        }
+    }
+}
+
+/// What became of reading a segment.
+#[derive(Debug)]
+enum Read {
+    /// Its file is not the one that was listed any more.
+    Changed,
+    /// It cannot be published.
+    LeftOut(Warning),
+    Taken(Box<Taken>, Option<Warning>),
+}
+
+fn warning(
+    candidate: &Candidate,
+    probe: &Result<SegmentProbe, alive_playlist::probe::ProbeError>,
+    taken: SegmentDuration,
+    disputed: bool,
+) -> Option<Warning> {
+    let name = candidate.name.clone();
+    match probe {
+        Err(reason) => Some(Warning::Unmeasured { name, reason: reason.clone() }),
+        Ok(probe) if disputed => {
+            let listed = candidate.extinf?.as_duration();
+            let measured = probe.duration?;
+            Some(Warning::Length { name, listed, measured, taken })
+        }
+        Ok(_) => None,
+    }
+}
+
+fn is_list(name: &str) -> bool {
+    name.rsplit_once('.').is_some_and(|(_, extension)| extension.eq_ignore_ascii_case("m3u8"))
+}
+
+fn read_list(path: &Path) -> io::Result<Result<Arc<Recording>, ReadError>> {
+    let limit = u64::try_from(MAX_LIST_BYTES).unwrap_or(u64::MAX);
+    let mut bytes = Vec::new();
+    // One byte more, so that the reader refuses what is too long instead of reading a part of it.
+    File::open(path)?.take(limit.saturating_add(1)).read_to_end(&mut bytes)?;
+    Ok(Recording::read(&bytes).map(Arc::new))
+}
+
+/// The state of a regular file; `None` for anything else.
+fn state_of_entry(entry: &fs::DirEntry) -> io::Result<Option<FileState>> {
+    let metadata = entry.metadata()?;
+    metadata.is_file().then(|| state(&metadata)).transpose()
+}
+
+/// The state of a file.
+pub(crate) fn state_of(path: &Path) -> io::Result<FileState> {
+    state(&fs::metadata(path)?)
+}
+
+fn state(metadata: &fs::Metadata) -> io::Result<FileState> {
+    Ok(FileState { size: metadata.len(), modified: since_1970(metadata.modified()?) })
+}
+
+/// The bytes of a file that is as it was seen, before and after reading. `None` when it is gone or another one.
+pub(crate) fn read_unchanged(path: &Path, seen: FileState) -> io::Result<Option<Vec<u8>>> {
+    let mut file = match File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    if state(&file.metadata()?)? != seen {
+        return Ok(None);
+    }
+    let mut bytes = Vec::with_capacity(usize::try_from(seen.size).unwrap_or(0));
+    file.by_ref().take(seen.size.saturating_add(1)).read_to_end(&mut bytes)?;
+    let whole = u64::try_from(bytes.len()).is_ok_and(|len| len == seen.size);
+    let unchanged = state(&file.metadata()?)? == seen && state_of(path).ok() == Some(seen);
+    Ok((whole && unchanged).then_some(bytes))
+}

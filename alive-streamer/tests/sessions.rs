@@ -1,0 +1,460 @@
+//! Whole sessions by the public interface: a recorder's folder on one side, chain, storage and live cache on the other.
+#![cfg(test)]
+
+mod support;
+
+use std::{fs, path::Path, time::Duration};
+
+use alive_core::{
+    Op, Seq, Stage,
+    backend::{SharedBroadcaster, SharedLiveCache, SharedStorage},
+    testing::{Call, Fault, Flaky},
+};
+use alive_streamer::{
+    Backends, Found, JournalFileError, Progress, Session, SessionConfig, SessionError, Totals,
+    Waiting, Warning,
+};
+use support::{Published, World};
+use tokio::sync::broadcast::Receiver;
+use tokio_util::sync::CancellationToken;
+
+fn config(world: &World) -> SessionConfig {
+    SessionConfig::new(world.stream(), world.recordings(), world.journal())
+        .interval(Duration::from_secs(25))
+        .seed(1)
+}
+
+fn backends(world: &World) -> Backends {
+    let storage = SharedStorage::new(world.storage.clone());
+    Backends::new(storage, SharedBroadcaster::new(world.broadcaster()))
+        .live(SharedLiveCache::new(world.live.clone()))
+}
+
+async fn open(world: &World, config: SessionConfig) -> Session {
+    Session::open(config, backends(world), Some(world.view().await)).await.unwrap()
+}
+
+async fn run(world: &World, config: SessionConfig) -> Result<Totals, SessionError> {
+    open(world, config).await.run(CancellationToken::new()).await
+}
+
+/// Waits for an event.
+async fn until(events: &mut Receiver<Progress>, wanted: impl Fn(&Progress) -> bool) -> Progress {
+    loop {
+        let event = events.recv().await.unwrap();
+        if wanted(&event) {
+            return event;
+        }
+    }
+}
+
+fn found_all(events: &mut Receiver<Progress>) -> Vec<Found> {
+    let events = std::iter::from_fn(|| events.try_recv().ok());
+    events.filter_map(|event| if let Progress::Found(f) = event { Some(f) } else { None }).collect()
+}
+
+fn warnings(events: &mut Receiver<Progress>) -> Vec<String> {
+    let events = std::iter::from_fn(|| events.try_recv().ok());
+    let warnings = events.filter_map(|event| match event {
+        Progress::Warning(warning) => Some(warning.to_string()),
+        _ => None,
+    });
+    warnings.collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_whole_recording_comes_back_byte_for_byte() {
+    let world = World::new();
+    let recorder = world.recorder("ts-6x10s").record_all();
+    let session = open(&world, config(&world).end_stream(true)).await;
+    let mut events = session.progress();
+    let totals = session.run(CancellationToken::new()).await.unwrap();
+    let want = recorder.all(&[]);
+    assert_eq!(world.published().await, want);
+    assert_eq!(world.announced().await, world.segments().await);
+    let bytes: usize = want.iter().map(|segment| segment.bytes.len()).sum();
+    assert_eq!((totals.segments, totals.lost, totals.bytes), (6, 0, bytes as u64));
+    assert_eq!((totals.chunks, totals.operations), (1, 2), "a chunk, its push, the end");
+    let found = found_all(&mut events);
+    assert_eq!(found.len(), 6);
+    assert_eq!(found[0].codecs.as_deref(), Some("avc1.4d4015,mp4a.40.2"));
+    assert_eq!(found[0].starts_with_key_frame, Some(true));
+    assert!(matches!(world.ops().await.last(), Some(Op::End(_))));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_resumed_recording_has_one_discontinuity_and_it_is_in_its_place() {
+    let world = World::new();
+    let recorder = world.recorder("resumed").record_all();
+    run(&world, config(&world)).await.unwrap();
+    assert_eq!(world.published().await, recorder.all(&[3]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_break_that_the_recorder_does_not_mark_is_seen_in_the_segments() {
+    let world = World::new();
+    let recorder = world.recorder("resumed").record_all();
+    let list = world.recordings().join("stream.m3u8");
+    let text = fs::read_to_string(&list).unwrap().replace("#EXT-X-DISCONTINUITY\n", "");
+    fs::write(&list, text).unwrap();
+    run(&world, config(&world)).await.unwrap();
+    assert_eq!(world.published().await, recorder.all(&[3]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn segments_go_out_while_the_recording_goes_on() {
+    let world = World::new();
+    let mut recorder = world.recorder("ts-6x10s");
+    let session = open(&world, config(&world).interval(Duration::ZERO)).await;
+    let mut events = session.progress();
+    let task = tokio::spawn(session.run(CancellationToken::new()));
+    until(&mut events, |e| matches!(e, Progress::Waiting(Waiting::Recording))).await;
+    let mut number = 0;
+    while recorder.step() {
+        let on_chain = |e: &Progress| matches!(e, Progress::Stage { number: n, stage: Stage::OnChain } if *n == number);
+        until(&mut events, on_chain).await;
+        assert_eq!(world.segments().await.len() as u64, number + 1, "each is pushed by itself");
+        number += 1;
+    }
+    let totals = task.await.unwrap().unwrap();
+    assert_eq!((totals.chunks, totals.operations), (0, 6));
+    assert_eq!(world.published().await, recorder.all(&[]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn stopping_brings_what_is_complete_to_the_chain_and_starting_goes_on_without_a_break() {
+    let world = World::new();
+    let mut recorder = world.recorder("ts-6x10s");
+    for recorded in [2, 4, 6] {
+        assert!(recorder.step());
+        let session = open(&world, config(&world).interval(Duration::from_secs(300))).await;
+        let mut events = session.progress();
+        let stop = CancellationToken::new();
+        let task = tokio::spawn(session.run(stop.clone()));
+        until(&mut events, |e| matches!(e, Progress::Found(_))).await;
+        // The segment that was just listed is not forgotten, although no look at the folder is due.
+        assert!(recorder.step());
+        stop.cancel();
+        task.await.unwrap().unwrap();
+        assert_eq!(world.published().await, recorder.all(&[])[..recorded]);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_recorder_that_is_started_again_makes_a_new_run_with_a_discontinuity() {
+    let world = World::new();
+    let first = world.recorder("ts-6x10s").record_all();
+    let session = open(&world, config(&world).keep_watching(true)).await;
+    let mut events = session.progress();
+    let stop = CancellationToken::new();
+    let task = tokio::spawn(session.run(stop.clone()));
+    until(&mut events, |e| matches!(e, Progress::Stage { number: 5, stage: Stage::Stored })).await;
+    let second = world.recorder("resumed").record_all();
+    until(&mut events, |e| matches!(e, Progress::Stage { number: 11, stage: Stage::Stored })).await;
+    stop.cancel();
+    task.await.unwrap().unwrap();
+    assert_eq!(world.published().await, [first.all(&[]), second.all(&[0, 3])].concat());
+}
+
+#[tokio::test(start_paused = true)]
+async fn faults_that_pass_change_nothing_but_the_time() {
+    let world = World::new();
+    let recorder = world.recorder("resumed").record_all();
+    // Of every three calls one fails and one only seems to.
+    let plan = |call: Call| match call.number % 3 {
+        0 => Fault::Unavailable,
+        1 => Fault::Lost,
+        _ => Fault::Pass,
+    };
+    let backends = Backends::new(
+        SharedStorage::new(Flaky::new(world.storage.clone(), plan)),
+        SharedBroadcaster::new(Flaky::new(world.broadcaster(), plan)),
+    )
+    .live(SharedLiveCache::new(Flaky::new(world.live.clone(), plan)));
+    let session = Session::open(config(&world), backends, None).await.unwrap();
+    let mut events = session.progress();
+    session.run(CancellationToken::new()).await.unwrap();
+    assert_eq!(world.published().await, recorder.all(&[3]));
+    let announced = world.announced().await;
+    assert_eq!(announced, world.segments().await[..announced.len()]);
+    assert!(warnings(&mut events).iter().any(|w| w.contains("Broadcast")));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_storage_that_refuses_ends_the_session_and_a_later_one_goes_on() {
+    let world = World::new();
+    let recorder = world.recorder("ts-6x10s").record_all();
+    let refuse = |call: Call| if call.number < 2 { Fault::Pass } else { Fault::Refused };
+    let refusing = Backends::new(
+        SharedStorage::new(Flaky::new(world.storage.clone(), refuse)),
+        SharedBroadcaster::new(world.broadcaster()),
+    );
+    let session = Session::open(config(&world), refusing, None).await.unwrap();
+    let error = session.run(CancellationToken::new()).await.unwrap_err();
+    assert!(matches!(&error, SessionError::Storage { what, .. } if what.starts_with("segment")));
+    run(&world, config(&world)).await.unwrap();
+    assert_eq!(world.published().await, recorder.all(&[]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_chain_that_refuses_ends_the_session_and_a_later_one_sends_the_same_push() {
+    let world = World::new();
+    let recorder = world.recorder("ts-6x10s").record_all();
+    let refusing = Backends::new(
+        SharedStorage::new(world.storage.clone()),
+        SharedBroadcaster::new(Flaky::new(world.broadcaster(), |_| Fault::Refused)),
+    );
+    let session = Session::open(config(&world), refusing, None).await.unwrap();
+    let error = session.run(CancellationToken::new()).await.unwrap_err();
+    assert!(matches!(error, SessionError::Broadcast { .. }), "{error}");
+    let session = open(&world, config(&world)).await;
+    assert_eq!(session.backlog(), 6);
+    session.run(CancellationToken::new()).await.unwrap();
+    assert_eq!(world.published().await, recorder.all(&[]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_live_cache_that_refuses_ends_no_stream() {
+    let world = World::new();
+    let recorder = world.recorder("ts-6x10s").record_all();
+    let live = Flaky::new(world.live.clone(), |_| Fault::Refused);
+    let backends = backends(&world).live(SharedLiveCache::new(live));
+    let session = Session::open(config(&world), backends, None).await.unwrap();
+    session.run(CancellationToken::new()).await.unwrap();
+    assert_eq!(world.published().await, recorder.all(&[]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn stopping_takes_no_longer_than_it_may() {
+    let world = World::new();
+    let recorder = world.recorder("ts-6x10s").record_all();
+    let dead = Backends::new(
+        SharedStorage::new(world.storage.clone()),
+        SharedBroadcaster::new(Flaky::new(world.broadcaster(), |_| Fault::Unavailable)),
+    );
+    let config = || config(&world).flush_timeout(Some(Duration::from_secs(5)));
+    let session = Session::open(config(), dead, None).await.unwrap();
+    let stop = CancellationToken::new();
+    stop.cancel();
+    let error = session.run(stop).await.unwrap_err();
+    assert!(matches!(error, SessionError::Deadline { left: 6 }), "{error}");
+    run(&world, config()).await.unwrap();
+    assert_eq!(world.published().await, recorder.all(&[]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn purged_files_are_those_that_are_stored() {
+    let world = World::new();
+    let recorder = world.recorder("ts-6x10s").record_all();
+    run(&world, config(&world).purge(true)).await.unwrap();
+    assert_eq!(names(&world.recordings()), ["stream.m3u8"]);
+    assert_eq!(world.published().await, recorder.all(&[]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_purge_that_a_crash_cut_off_is_made_up_for() {
+    let world = World::new();
+    let recorder = world.recorder("ts-6x10s").record_all();
+    let hang = |_| Fault::Hang;
+    let hanging = Backends::new(
+        SharedStorage::new(world.storage.clone()),
+        SharedBroadcaster::new(Flaky::new(world.broadcaster(), hang)),
+    );
+    // It does not purge yet, and never gets to the chain.
+    let session = Session::open(config(&world), hanging, None).await.unwrap();
+    let cut = tokio::time::timeout(Duration::from_secs(999), session.run(CancellationToken::new()));
+    assert!(cut.await.is_err());
+    assert_eq!(names(&world.recordings()).len(), 7);
+    run(&world, config(&world).purge(true)).await.unwrap();
+    assert_eq!(names(&world.recordings()), ["stream.m3u8"]);
+    assert_eq!(world.published().await, recorder.all(&[]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_file_overwritten_before_it_was_stored_is_lost_and_never_sent_under_its_number() {
+    let world = World::new();
+    let mut recorder = world.recorder("ts-6x10s");
+    (0..3).for_each(|_| assert!(recorder.step()));
+    let dead = Flaky::new(world.storage.clone(), |_| Fault::Unavailable);
+    let broken =
+        Backends::new(SharedStorage::new(dead), SharedBroadcaster::new(world.broadcaster()));
+    let session = Session::open(config(&world), broken, None).await.unwrap();
+    let cut = tokio::time::timeout(Duration::from_secs(99), session.run(CancellationToken::new()));
+    assert!(cut.await.is_err(), "three segments are in the journal, none is stored");
+    // Another recording takes the names of the first two, and goes on to the end.
+    let mut second = world.recorder("resumed");
+    (0..2).for_each(|_| assert!(second.step()));
+    let session = open(&world, config(&world)).await;
+    let mut events = session.progress();
+    let stop = CancellationToken::new();
+    let task = tokio::spawn(session.run(stop.clone()));
+    until(&mut events, |e| matches!(e, Progress::Stage { number: 4, stage: Stage::Stored })).await;
+    stop.cancel();
+    let totals = task.await.unwrap().unwrap();
+    // The third segment's file was begun anew by the second recorder, too.
+    assert_eq!((totals.segments, totals.lost), (2, 3));
+    let published = world.published().await;
+    let bytes = |all: &[Published]| all.iter().map(|one| one.bytes.clone()).collect::<Vec<_>>();
+    assert_eq!(bytes(&published), bytes(&second.all(&[])[..2]));
+    assert!(published[0].discontinuity);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_cannot_be_measured_is_published_by_the_recorders_word() {
+    let world = World::new();
+    fs::create_dir_all(world.recordings()).unwrap();
+    fs::write(world.recordings().join("a.aac"), "no transport stream").unwrap();
+    let list = "#EXTM3U\n#EXT-X-TARGETDURATION:8\n#EXTINF:7.25,\na.aac\n#EXT-X-ENDLIST\n";
+    fs::write(world.recordings().join("a.m3u8"), list).unwrap();
+    let session = open(&world, config(&world)).await;
+    let mut events = session.progress();
+    session.run(CancellationToken::new()).await.unwrap();
+    let published = world.published().await;
+    assert_eq!((published.len(), published[0].duration.as_str()), (1, "7.25"));
+    assert_eq!(warnings(&mut events), ["a.aac cannot be measured"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn segments_that_are_empty_or_too_large_are_left_out_with_a_discontinuity() {
+    let world = World::new();
+    let recorder = world.recorder("ts-6x10s").record_all();
+    let file = |n: u32| world.recordings().join(format!("stream{n}.ts"));
+    let list = world.recordings().join("stream.m3u8");
+    let text = fs::read(&list).unwrap();
+    fs::write(file(1), "").unwrap();
+    fs::write(file(3), vec![0x47; 188 * 400]).unwrap();
+    fs::write(&list, text).unwrap();
+    let session = open(&world, config(&world).max_segment_bytes(71_000)).await;
+    let mut events = session.progress();
+    session.run(CancellationToken::new()).await.unwrap();
+    let mut want = recorder.all(&[2, 4]);
+    want.remove(3);
+    want.remove(1);
+    assert_eq!(world.published().await, want);
+    let told = warnings(&mut events);
+    let too_large = "stream3.ts has 75200 bytes, 71000 are the most that is taken";
+    assert_eq!(told, ["stream1.ts is empty", too_large]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_length_that_the_recorder_has_wrong_is_measured() {
+    let world = World::new();
+    let mut recorder = world.recorder("ts-6x10s");
+    recorder.step();
+    let list = world.recordings().join("stream.m3u8");
+    let text = fs::read_to_string(&list).unwrap().replace("10.000000", "4");
+    fs::write(&list, text + "#EXT-X-ENDLIST\n").unwrap();
+    let session = open(&world, config(&world)).await;
+    let mut events = session.progress();
+    session.run(CancellationToken::new()).await.unwrap();
+    // The sound is 9.89 s long and does not bear the recorder out.
+    assert_eq!(world.published().await[0].duration, "10.0");
+    let told = warnings(&mut events);
+    assert_eq!(told, ["stream0.ts lasts 10s by its time stamps and 4s by its list; 10.0 s taken"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn fragmented_mp4_is_refused_with_the_way_out() {
+    let world = World::new();
+    let sample = concat!(env!("CARGO_MANIFEST_DIR"), "/../vectors/media/fmp4");
+    fs::create_dir_all(world.recordings()).unwrap();
+    for name in ["init.mp4", "stream0.m4s", "stream1.m4s", "stream2.m4s", "stream.m3u8"] {
+        let bytes = fs::read(Path::new(sample).join(name)).unwrap();
+        fs::write(world.recordings().join(name), bytes).unwrap();
+    }
+    let error = run(&world, config(&world)).await.unwrap_err();
+    let SessionError::Recording { reason, .. } = error else { panic!("{error}") };
+    assert!(reason.to_string().contains("set the recorder to MPEG-TS"), "{reason}");
+    assert!(world.ops().await.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_old_recording_waits_for_a_new_one_unless_asked_for() {
+    let world = World::new();
+    let recorder = world.recorder("ts-6x10s").record_all();
+    let old = std::time::SystemTime::now() - Duration::from_secs(3600);
+    for name in names(&world.recordings()) {
+        let file = fs::File::options().append(true).open(world.recordings().join(name)).unwrap();
+        file.set_modified(old).unwrap();
+    }
+    let session = open(&world, config(&world)).await;
+    let mut events = session.progress();
+    let stop = CancellationToken::new();
+    let task = tokio::spawn(session.run(stop.clone()));
+    let waits = |e: &Progress| matches!(e, Progress::Waiting(Waiting::NewRecording { .. }));
+    until(&mut events, waits).await;
+    stop.cancel();
+    assert_eq!(task.await.unwrap().unwrap(), Totals::default());
+    run(&world, config(&world).accept_old(true)).await.unwrap();
+    assert_eq!(world.published().await, recorder.all(&[]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_begun_elsewhere_goes_on_behind_its_last_push_with_a_discontinuity() {
+    let world = World::new();
+    let push = r#"{"op":0,"link":"s","seq":0,"src":"QmbFMke1KXqnYyBBWxB74N4c5SBnJMVAiMNRcGu6x1AwQH","len":4}"#;
+    assert!(world.chain.submit("alice".parse().unwrap(), push.to_owned()));
+    world.chain.produce(alive_core::Timestamp::EPOCH);
+    world.recorder("ts-6x10s").record_all();
+    run(&world, config(&world)).await.unwrap();
+    let segments = world.segments().await;
+    let broken: Vec<_> = segments.iter().map(|s| s.flags.discontinuity()).collect();
+    assert_eq!(broken, [false, true, false, false, false, false, false]);
+    assert_eq!(world.indexed().await.info().head, Seq::new(1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn only_the_account_of_the_stream_may_sign_and_only_one_session_has_a_journal() {
+    let world = World::new();
+    let bob = SharedBroadcaster::new(world.chain.broadcaster("bob".parse().unwrap()));
+    let of_bob = Backends::new(SharedStorage::new(world.storage.clone()), bob);
+    let error = Session::open(config(&world), of_bob, None).await.unwrap_err();
+    assert_eq!(error.to_string(), "operations of stream hive/alice/s cannot be signed by hive/bob");
+    let _open = open(&world, config(&world)).await;
+    let error = Session::open(config(&world), backends(&world), None).await.unwrap_err();
+    assert!(matches!(error, SessionError::Journal(JournalFileError::Locked(_))), "{error}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_segment_that_is_stored_is_never_stored_again_by_a_later_session() {
+    let world = World::new();
+    let mut recorder = world.recorder("ts-6x10s");
+    for n in 1..=6 {
+        recorder.step();
+        let counted = Flaky::new(world.storage.clone(), |_| Fault::Pass);
+        let one = Backends::new(
+            SharedStorage::new(counted.clone()),
+            SharedBroadcaster::new(world.broadcaster()),
+        );
+        let session = Session::open(config(&world), one, None).await.unwrap();
+        let stop = CancellationToken::new();
+        stop.cancel();
+        session.run(stop).await.unwrap();
+        assert_eq!((counted.calls(), world.segments().await.len()), (1, n));
+    }
+    assert_eq!(world.published().await, recorder.all(&[]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn warnings_say_why_in_their_sources() {
+    let world = World::new();
+    fs::create_dir_all(world.recordings()).unwrap();
+    fs::write(world.recordings().join("a.m3u8"), "#EXTM3U\n").unwrap();
+    let session = open(&world, config(&world)).await;
+    let mut events = session.progress();
+    let stop = CancellationToken::new();
+    let task = tokio::spawn(session.run(stop.clone()));
+    let event = until(&mut events, |e| matches!(e, Progress::Warning(_))).await;
+    let Progress::Warning(warning @ Warning::List { .. }) = event else { panic!("{event:?}") };
+    assert!(std::error::Error::source(&warning).is_some());
+    stop.cancel();
+    task.await.unwrap().unwrap();
+}
+
+fn names(folder: &Path) -> Vec<String> {
+    let entries = fs::read_dir(folder).unwrap();
+    let mut names: Vec<_> =
+        entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    names
+}
