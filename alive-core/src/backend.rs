@@ -30,3 +30,32 @@ type Boxed<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// The cause of a backend's failure.
 pub type Cause = Box<dyn std::error::Error + Send + Sync>;
+
+/// Why a backend did not do what was asked, where nothing but the next step matters: try again, or give up.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum BackendError {
+    /// The backend will not do it, now or later.
+    #[error("{backend} refused")]
+    Refused {
+        /// Which one.
+        backend: &'static str,
+        /// Why.
+        source: Cause,
+    },
+    /// The backend cannot be reached, failed, or asks to wait; trying again may help.
+    #[error("{backend} is unavailable")]
+    Unavailable {
+        /// Which one.
+        backend: &'static str,
+        /// Why.
+        source: Cause,
+    },
+}
+
+impl BackendError {
+    /// Whether the same call may succeed later.
+    pub fn is_transient(&self) -> bool {
+        matches!(self, Self::Unavailable { .. })
+    }
+}

@@ -8,7 +8,7 @@
 use std::{
     collections::{BTreeMap, VecDeque},
     ops::RangeInclusive,
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 use crate::{
@@ -16,157 +16,22 @@ use crate::{
     content::ContentId,
     op::{End, Op, Push, Seq},
     quality::Renditions,
-    segment::{Flags, Segment, SegmentDuration, SegmentDurationError},
+    segment::{Flags, Segment, SegmentDuration},
     stream_id::Link,
 };
 
+mod config;
+mod effect;
 mod journal;
 mod resume;
 mod retry;
 
+pub use config::PublisherConfig;
+pub use effect::{Effect, PublishError, Recorded, Stage, Step};
 pub use journal::{Bundle, JournalEntry, SegmentNumber};
 pub use resume::{ChainView, JournalError};
 
 use retry::Retries;
-
-/// How a [`Publisher`] works.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub struct PublisherConfig {
-    /// Time between pushes; zero pushes each segment as soon as it is stored.
-    pub interval: Duration,
-    /// Whether to share segments on the live cache before the chain has them.
-    pub live: bool,
-    /// Whether to end the stream on the chain once everything is pushed.
-    pub end_stream: bool,
-    /// Wait before the first retry of a step; it doubles with each, up to [`retry_max`](Self::retry_max).
-    pub retry_first: Duration,
-    /// Longest wait before a retry.
-    pub retry_max: Duration,
-}
-
-impl PublisherConfig {
-    /// Longest time between pushes. Source: `spec/indexer.md`, section 8.
-    pub const MAX_INTERVAL: Duration = Duration::from_mins(5);
-
-    /// Sets the time between pushes, cut to [`MAX_INTERVAL`](Self::MAX_INTERVAL).
-    #[must_use]
-    pub fn interval(self, interval: Duration) -> Self {
-        Self { interval: interval.min(Self::MAX_INTERVAL), ..self }
-    }
-
-    /// Sets whether segments are shared on the live cache.
-    #[must_use]
-    pub fn live(self, live: bool) -> Self {
-        Self { live, ..self }
-    }
-
-    /// Sets whether the stream is ended once everything is pushed.
-    #[must_use]
-    pub fn end_stream(self, end_stream: bool) -> Self {
-        Self { end_stream, ..self }
-    }
-
-    /// Sets the first and the longest wait before a retry.
-    #[must_use]
-    pub fn retry(self, first: Duration, max: Duration) -> Self {
-        Self { retry_first: first, retry_max: max, ..self }
-    }
-}
-
-impl Default for PublisherConfig {
-    /// A push a minute, live cache on, the stream left open at the end, retries from 1 to 60 seconds.
-    fn default() -> Self {
-        Self {
-            interval: Duration::from_mins(1),
-            live: true,
-            end_stream: false,
-            retry_first: Duration::from_secs(1),
-            retry_max: Duration::from_mins(1),
-        }
-    }
-}
-
-/// A recorded segment, complete on disk.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Recorded {
-    /// How the shell finds it again after a restart, such as its file's name and size; opaque to the publisher.
-    pub source: Box<str>,
-    /// How long it plays; rounded to milliseconds, the precision of chunks.
-    pub duration: SegmentDuration,
-    /// Whether something breaks before it.
-    pub discontinuity: bool,
-}
-
-/// A step that can fail and is then tried again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-#[expect(clippy::exhaustive_enums, reason = "a shell must be able to do every step")]
-pub enum Step {
-    /// Sharing a segment on the live cache.
-    Announce(SegmentNumber),
-    /// Putting a push on the chain.
-    Broadcast(Seq),
-    /// Putting the end of the stream on the chain.
-    End,
-    /// Storing a segment.
-    Store(SegmentNumber),
-    /// Storing a chunk.
-    StoreChunk(Seq),
-}
-
-/// What a [`Publisher`] asks its shell to do.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[expect(clippy::exhaustive_enums, reason = "a shell must be able to carry out every effect")]
-pub enum Effect {
-    /// Share a segment on the live cache, then call [`Publisher::handle_announced`].
-    Announce(SegmentNumber, Segment),
-    /// Put an operation on the chain, then call [`Publisher::handle_broadcast`] for a push and
-    /// [`Publisher::handle_ended`] for an end.
-    Broadcast(Op),
-    /// Everything is done.
-    Finished,
-    /// Append this to the journal and make it durable before going on.
-    Journal(JournalEntry),
-    /// A segment has come to this stage; for people to see.
-    Progress(SegmentNumber, Stage),
-    /// A segment is stored and journalled: its file is no longer needed.
-    Release(SegmentNumber),
-    /// Store a segment's bytes, then call [`Publisher::handle_stored`].
-    Store(SegmentNumber),
-    /// Store a chunk's text, then call [`Publisher::handle_chunk_stored`].
-    StoreChunk(Seq, String),
-}
-
-/// How far a segment has come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-#[expect(clippy::exhaustive_enums, reason = "the stages of the protocol, in their order")]
-pub enum Stage {
-    /// It is being stored.
-    Storing,
-    /// It is stored.
-    Stored,
-    /// It is on the live cache.
-    Cached,
-    /// It is in a push on its way to the chain.
-    Bundling,
-    /// It is in a block.
-    OnChain,
-}
-
-/// Why a segment cannot be published.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum PublishError {
-    /// Its length rounds out of range.
-    #[error(transparent)]
-    Duration(#[from] SegmentDurationError),
-    /// The session is ending and takes no more.
-    #[error("the session is ending")]
-    Ending,
-    /// The stream has used all its sequence numbers; go on under another link.
-    #[error("the stream is full: push {max} was the last one", max = Seq::MAX)]
-    Full,
-}
 
 /// A segment on its way.
 #[derive(Clone, Debug)]

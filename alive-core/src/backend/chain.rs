@@ -11,7 +11,7 @@ use crate::{
     time::Timestamp,
 };
 
-use super::{Boxed, Cause};
+use super::{BackendError, Boxed};
 
 /// Id of a block: 1 to 128 characters, as its chain writes it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -115,34 +115,9 @@ pub trait BlockSource: Debug + Send + Sync {
     fn network(&self) -> &Network;
 }
 
-/// Why a [`BlockSource`] gave no answer.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum SourceError {
-    /// The answer cannot be right, now or later: another chain, a block that is not where it must be.
-    #[error("{backend} refused")]
-    Refused {
-        /// Which one.
-        backend: &'static str,
-        /// Why.
-        source: Cause,
-    },
-    /// The backend cannot be reached or failed; trying again may help.
-    #[error("{backend} is unavailable")]
-    Unavailable {
-        /// Which one.
-        backend: &'static str,
-        /// Why.
-        source: Cause,
-    },
-}
-
-impl SourceError {
-    /// Whether the same call may succeed later.
-    pub fn is_transient(&self) -> bool {
-        matches!(self, Self::Unavailable { .. })
-    }
-}
+/// Why a [`BlockSource`] gave no answer. Refused are answers that cannot be right, now or later: another chain, a block that
+/// is not where it must be.
+pub type SourceError = BackendError;
 
 /// Proof that an operation is in a block.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -171,34 +146,9 @@ pub trait Broadcaster: Debug + Send + Sync {
     fn network(&self) -> &Network;
 }
 
-/// Why a [`Broadcaster`] did not put an operation on its chain.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum BroadcastError {
-    /// The chain will not take it, now or later: a wrong key, an operation too large.
-    #[error("{backend} refused")]
-    Refused {
-        /// Which one.
-        backend: &'static str,
-        /// Why.
-        source: Cause,
-    },
-    /// The backend cannot be reached, failed or asks to wait; trying again may help.
-    #[error("{backend} is unavailable")]
-    Unavailable {
-        /// Which one.
-        backend: &'static str,
-        /// Why.
-        source: Cause,
-    },
-}
-
-impl BroadcastError {
-    /// Whether the same call may succeed later.
-    pub fn is_transient(&self) -> bool {
-        matches!(self, Self::Unavailable { .. })
-    }
-}
+/// Why a [`Broadcaster`] did not put an operation on its chain. Refused are operations that it never takes: a wrong key, too
+/// many bytes.
+pub type BroadcastError = BackendError;
 
 /// Any [`Broadcaster`], its type erased.
 #[derive(Clone, Debug)]

@@ -6,7 +6,7 @@ use futures_util::Stream;
 
 use crate::{quality::Renditions, segment::Segment, stream_id::StreamId, time::Timestamp};
 
-use super::{Boxed, Cause};
+use super::{BackendError, Boxed};
 
 /// A segment as the live cache carries it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -58,33 +58,7 @@ pub trait LiveCache: Debug + Send + Sync {
 }
 
 /// Why a [`LiveCache`] did not do what was asked.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum LiveCacheError {
-    /// The backend will not do it, now or later.
-    #[error("{backend} refused")]
-    Refused {
-        /// Which one.
-        backend: &'static str,
-        /// Why.
-        source: Cause,
-    },
-    /// The backend cannot be reached or failed; trying again may help.
-    #[error("{backend} is unavailable")]
-    Unavailable {
-        /// Which one.
-        backend: &'static str,
-        /// Why.
-        source: Cause,
-    },
-}
-
-impl LiveCacheError {
-    /// Whether the same call may succeed later.
-    pub fn is_transient(&self) -> bool {
-        matches!(self, Self::Unavailable { .. })
-    }
-}
+pub type LiveCacheError = BackendError;
 
 /// Any [`LiveCache`], its type erased.
 #[derive(Clone, Debug)]

@@ -16,10 +16,10 @@ use bytes::Bytes;
 use crate::{
     account::{AccountName, Network},
     backend::{
-        AccountAuthority, AccountKeys, BlockRef, BlockSource, BroadcastError, Broadcaster, Cause,
-        Commit, Cursor, KeysError, LiveCache, LiveCacheError, LiveSegment, LiveSegments, Next,
-        Receipt, SourceError, Storage, StorageError, StoreError, StoredAccount, StoredStream,
-        StreamStore,
+        AccountAuthority, AccountKeys, BackendError, BlockRef, BlockSource, BroadcastError,
+        Broadcaster, Cause, Commit, Cursor, KeysError, LiveCache, LiveCacheError, LiveSegment,
+        LiveSegments, Next, Receipt, SourceError, Storage, StorageError, StoreError, StoredAccount,
+        StoredStream, StreamStore,
     },
     content::ContentId,
     index::BlockChanges,
@@ -157,7 +157,7 @@ macro_rules! failure {
         }
     )*};
 }
-failure!(BroadcastError, LiveCacheError, SourceError, StorageError);
+failure!(BackendError, StorageError);
 
 impl Failure for StoreError {
     /// A store does not refuse; what it holds may be broken for good.
