@@ -277,11 +277,10 @@ proptest! {
                 prop_assert!(answer.status < 500, "{path}: {answer:?}");
             }
             for noise in &noise {
-                let mut request = noise.clone();
-                request.extend_from_slice(b"\r\n\r\n");
-                bench.exchange(&request).await;
                 let mut stream = TcpStream::connect(bench.node.address()).await.unwrap();
+                // Broken off where it is, or behind something that may end a head.
                 let _ = stream.write_all(noise).await;
+                let _ = stream.write_all(b"\r\n\r\n").await;
             }
             prop_assert_eq!(bench.get("/stream/alice/s").await.status, 200);
             Ok(())
