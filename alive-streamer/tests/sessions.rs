@@ -127,7 +127,7 @@ async fn stopping_brings_what_is_complete_to_the_chain_and_starting_goes_on_with
     let mut recorder = world.recorder("ts-6x10s");
     for recorded in [2, 4, 6] {
         assert!(recorder.step());
-        let session = open(&world, config(&world).interval(Duration::from_secs(300))).await;
+        let session = open(&world, config(&world).interval(Duration::from_mins(5))).await;
         let mut events = session.progress();
         let stop = CancellationToken::new();
         let task = tokio::spawn(session.run(stop.clone()));
@@ -372,7 +372,7 @@ async fn fragmented_mp4_is_refused_with_the_way_out() {
 async fn an_old_recording_waits_for_a_new_one_unless_asked_for() {
     let world = World::new();
     let recorder = world.recorder("ts-6x10s").record_all();
-    let old = std::time::SystemTime::now() - Duration::from_secs(3600);
+    let old = std::time::SystemTime::now() - Duration::from_hours(1);
     for name in names(&world.recordings()) {
         let file = fs::File::options().append(true).open(world.recordings().join(name)).unwrap();
         file.set_modified(old).unwrap();

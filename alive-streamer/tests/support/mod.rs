@@ -1,4 +1,5 @@
 //! A world to publish to, a recorder to publish from, and what came of it. Shared by unit and integration tests.
+#![allow(dead_code, reason = "each test program uses a part of it")]
 
 use std::{
     collections::BTreeMap,
