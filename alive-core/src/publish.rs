@@ -130,7 +130,8 @@ impl Publisher {
 
     /// When to call [`handle_timeout`](Self::handle_timeout); `None` when nothing waits for time.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        let can_share = self.batch.is_none() && self.ready().next().is_some();
+        let can_share =
+            self.batch.is_none() && self.next_seq.is_some() && self.ready().next().is_some();
         let share = can_share.then(|| self.last_share + self.config.interval);
         share.into_iter().chain(self.retries.next()).min()
     }
@@ -152,7 +153,7 @@ impl Publisher {
             return Err(PublishError::Full);
         }
         let duration = recorded.duration.to_millis_precision()?;
-        let discontinuity = recorded.discontinuity || std::mem::take(&mut self.broken);
+        let discontinuity = std::mem::take(&mut self.broken) || recorded.discontinuity;
         let number = self.next_number;
         self.next_number += 1;
         let pending = Pending { duration, discontinuity, content: None, announced: false };
@@ -297,7 +298,13 @@ impl Publisher {
         if !(full || flushing || now >= self.last_share + self.config.interval) {
             return;
         }
-        let Some(seq) = self.next_seq else { return };
+        let Some(seq) = self.next_seq else {
+            // The stream is full: what is left can never be pushed under this link.
+            if flushing {
+                self.finish();
+            }
+            return;
+        };
         self.last_share = now;
         self.next_seq = seq.next();
         self.unbundled = numbers.end() + 1;

@@ -6,7 +6,7 @@ mod support;
 use std::{fs, path::Path, time::Duration};
 
 use alive_core::{
-    Op, Seq, Stage,
+    ChainView, Op, Seq, Stage,
     backend::{SharedBroadcaster, SharedLiveCache, SharedStorage},
     testing::{Call, Fault, Flaky},
 };
@@ -14,7 +14,7 @@ use alive_streamer::{
     Backends, Found, JournalFileError, Progress, Session, SessionConfig, SessionError, Totals,
     Waiting, Warning,
 };
-use support::{Published, World};
+use support::World;
 use tokio::sync::broadcast::Receiver;
 use tokio_util::sync::CancellationToken;
 
@@ -293,10 +293,22 @@ async fn a_file_overwritten_before_it_was_stored_is_lost_and_never_sent_under_it
     let totals = task.await.unwrap().unwrap();
     // The third segment's file was begun anew by the second recorder, too.
     assert_eq!((totals.segments, totals.lost), (2, 3));
-    let published = world.published().await;
-    let bytes = |all: &[Published]| all.iter().map(|one| one.bytes.clone()).collect::<Vec<_>>();
-    assert_eq!(bytes(&published), bytes(&second.all(&[])[..2]));
-    assert!(published[0].discontinuity);
+    assert_eq!(world.published().await, second.all(&[0])[..2]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_full_stream_takes_its_last_push_and_ends_with_an_error() {
+    let world = World::new();
+    world.recorder("ts-6x10s").record_all();
+    let view = ChainView { finalized: Seq::new(17_279), ..ChainView::default() };
+    let config = config(&world).interval(Duration::ZERO).end_stream(true).accept_old(true);
+    let session = Session::open(config, backends(&world), Some(view)).await.unwrap();
+    let ended = session.run(CancellationToken::new()).await;
+    assert!(matches!(ended, Err(SessionError::Full { left }) if left < 6), "{ended:?}");
+    let ops = world.ops().await;
+    let pushes: Vec<_> = ops.iter().filter(|op| matches!(op, Op::Push(_))).collect();
+    assert!(matches!(pushes[..], [Op::Push(push)] if push.seq == Seq::MAX), "{ops:?}");
+    assert!(!ops.iter().any(|op| matches!(op, Op::End(_))), "what is left could never be added");
 }
 
 #[tokio::test(start_paused = true)]

@@ -45,7 +45,7 @@ pub enum Effect {
     /// Put an operation on the chain, then call [`Publisher::handle_broadcast`] for a push and
     /// [`Publisher::handle_ended`] for an end.
     Broadcast(Op),
-    /// Everything is done.
+    /// Everything is done; unless the stream is full, [`Publisher::backlog`] is empty.
     Finished,
     /// Append this to the journal and make it durable before going on.
     Journal(JournalEntry),

@@ -112,7 +112,7 @@ impl Replay {
                 if number != self.next_number {
                     return Err("segments are not numbered in order");
                 }
-                let discontinuity = discontinuity || std::mem::take(&mut self.broken);
+                let discontinuity = std::mem::take(&mut self.broken) || discontinuity;
                 self.next_number += 1;
                 let pending = Pending { duration, discontinuity, content: None, announced: false };
                 self.pending.insert(number, pending);

@@ -216,6 +216,36 @@ fn a_lost_segment_leaves_a_discontinuity_and_holds_nothing_up() {
 }
 
 #[test]
+fn a_loss_before_a_discontinuity_makes_only_one() {
+    let (start, mut world) = (Instant::now(), World::new());
+    let mut publisher = world.resume(config(0), start);
+    publisher.handle_segment(recorded(0)).unwrap();
+    publisher.handle_lost(0, start);
+    publisher.handle_segment(Recorded { discontinuity: true, ..recorded(1) }).unwrap();
+    publisher.handle_segment(recorded(2)).unwrap();
+    world.drain(&mut publisher, start);
+    let breaks: Vec<_> = world.stream.pushes().map(|(_, push)| push.discontinuity).collect();
+    assert_eq!(breaks, [true, false]);
+}
+
+#[test]
+fn a_full_stream_comes_to_its_end_and_says_what_is_left() {
+    let start = Instant::now();
+    let mut publisher = Publisher::new("s".parse().unwrap(), config(0), Some(Seq::MAX), start, 1);
+    let mut world = World::new();
+    publisher.handle_segment(recorded(0)).unwrap();
+    publisher.handle_segment(recorded(1)).unwrap();
+    world.drain(&mut publisher, start);
+    assert_eq!(world.sent.keys().copied().collect::<Vec<_>>(), [Seq::MAX]);
+    assert_eq!(publisher.handle_segment(recorded(2)), Err(PublishError::Full));
+    assert_eq!(publisher.poll_timeout(), None);
+    publisher.handle_end(start);
+    world.drain(&mut publisher, start);
+    assert!(world.finished);
+    assert_eq!(publisher.backlog(), 1);
+}
+
+#[test]
 fn failed_steps_come_back_after_growing_waits() {
     let start = Instant::now();
     let mut publisher = Publisher::new("s".parse().unwrap(), config(0), Some(Seq::ZERO), start, 1);

@@ -105,7 +105,7 @@ impl Running {
                 Event::Done(done) => self.handle(done)?,
                 Event::Look => self.look(),
                 Event::Stop => self.stop(),
-                Event::Timeout => self.handle_timeout()?,
+                Event::Timeout => self.publisher.handle_timeout(now()),
             }
         }
         self.finish().await
@@ -280,16 +280,6 @@ impl Running {
         }
     }
 
-    fn handle_timeout(&mut self) -> Result<(), SessionError> {
-        let now = now();
-        self.publisher.handle_timeout(now);
-        // A push that is due and is not made has no number to be made with.
-        match self.publisher.poll_timeout() {
-            Some(due) if due <= now => Err(SessionError::Full { left: self.publisher.backlog() }),
-            _ => Ok(()),
-        }
-    }
-
     /// Starts to look at the folder, unless somebody does already.
     fn look(&mut self) {
         let last = self.stopping;
@@ -381,8 +371,9 @@ impl Running {
 
     /// Writes down that everything is on the chain.
     async fn finish(self) -> Result<Totals, SessionError> {
-        if self.full {
-            return Err(SessionError::Full { left: self.publisher.backlog() });
+        let left = self.publisher.backlog();
+        if self.full || left > 0 {
+            return Err(SessionError::Full { left });
         }
         let journal = self.journal.clone();
         blocking(move || journal.lock().finish()).await??;
