@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use alive_core::{
-    AccountName, DEFAULT_CUSTOM_JSON_ID, Network,
-    backend::{SharedBlockSource, SharedBroadcaster},
+    AccountName, Applied, DEFAULT_CUSTOM_JSON_ID, Index, Network,
+    backend::{Block, BlockSource as _, Next, SharedBlockSource, SharedBroadcaster},
 };
 use alive_hive::{
     HiveNetwork, PrivateKey,
@@ -19,7 +19,7 @@ use anyhow::Context as _;
 /// The chain and its nodes.
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct ChainArgs {
-    /// The network: hive, hive_mirrornet, hive_testnet, blurt, steem, or devnet for `alive devnet`.
+    /// The network: `hive`, `hive_mirrornet`, `hive_testnet`, `blurt`, `steem`, or `devnet` for `alive devnet`.
     #[arg(long, default_value = "hive", env = "ALIVE_NETWORK", value_parser = known_network)]
     network: HiveNetwork,
     /// Address of an API node of the network; several are tried in order.
@@ -89,6 +89,33 @@ impl ChainArgs {
             .poll_interval(self.poll_interval());
         let network = self.network.clone();
         Ok(SharedBlockSource::new(HiveBlockSource::new(self.client()?, network, config)))
+    }
+
+    /// Follows the chain from `from_block` to its head and shows every block on the way.
+    pub(crate) async fn index(
+        &self,
+        from_block: u32,
+        mut show: impl FnMut(&Block, &Applied),
+    ) -> anyhow::Result<Index> {
+        /// Blocks asked for at once.
+        const PAGE: usize = 1000;
+        let source = self.block_source(from_block)?;
+        let mut index = Index::default();
+        loop {
+            let last = index.last().cloned();
+            match source.next(last.as_ref(), PAGE).await? {
+                Next::Forked => {
+                    index.undo_block().context("the chain replaced a final block")?;
+                }
+                Next::Blocks { blocks, .. } if blocks.is_empty() => return Ok(index),
+                Next::Blocks { blocks, irreversible } => {
+                    for block in &blocks {
+                        show(block, &index.apply_block(block)?);
+                    }
+                    index.finalize(irreversible);
+                }
+            }
+        }
     }
 
     fn client(&self) -> anyhow::Result<RpcClient> {

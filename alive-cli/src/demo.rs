@@ -7,7 +7,7 @@ use std::{
 };
 
 use alive_core::{
-    AccountName, Configure, Link, LiveLayer, Op, StreamId,
+    AccountName, ChainView, Configure, Link, LiveLayer, Op, StreamId,
     backend::{Broadcaster as _, SharedLiveCache, SharedStorage, SharedStreamStore},
     memory::MemoryLiveCache,
 };
@@ -148,7 +148,7 @@ async fn perform(stage: &Stage, recording: Recording, args: &Args) -> anyhow::Re
         .interval(stage.push_interval)
         .poll_interval(Duration::from_millis(20))
         .end_stream(true);
-    let session = Session::open(config, stage.backends.clone(), Some(Default::default())).await?;
+    let session = Session::open(config, stage.backends.clone(), Some(ChainView::default())).await?;
     let shown = tokio::spawn(progress::show(session.progress()));
     let stop = CancellationToken::new();
     let publishing = tokio::spawn(session.run(stop.clone()));

@@ -37,3 +37,9 @@ pub(crate) fn bytes(count: u64) -> String {
         _ => format!("{:.1} MiB", value / 1_048_576.0),
     }
 }
+
+/// An error with its causes in one line.
+pub(crate) fn causes(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(error.source(), |error| error.source());
+    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
+}

@@ -60,7 +60,9 @@ impl Display {
                 Waiting::Recording => "waiting for a recording".to_owned(),
                 other => format!("waiting: {other:?}"),
             }),
-            Progress::Warning(warning) => self.say(&format!("warning: {}", causes(warning))),
+            Progress::Warning(warning) => {
+                self.say(&format!("warning: {}", output::causes(warning)));
+            }
             Progress::Stopping => self.say("stopping: publishing what is left"),
             _ => {}
         }
@@ -140,10 +142,4 @@ fn style() -> ProgressStyle {
     ProgressStyle::with_template("{prefix} [{bar:10}] {msg}")
         .unwrap_or_else(|_| ProgressStyle::default_bar())
         .progress_chars("█▓░")
-}
-
-/// An error with its causes in one line.
-pub(crate) fn causes(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(error.source(), |error| error.source());
-    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }

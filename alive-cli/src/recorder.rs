@@ -211,10 +211,7 @@ mod tests {
     #[test]
     fn the_bundled_recording_is_whole() {
         let recording = Recording::bundled().unwrap();
-        assert_eq!(
-            (recording.segments().len(), recording.duration()),
-            (6, Duration::from_secs(60))
-        );
+        assert_eq!((recording.segments().len(), recording.duration()), (6, Duration::from_mins(1)));
     }
 
     #[test]

@@ -12,7 +12,7 @@ const KEY_VARIABLE: &str = "ALIVE_POSTING_KEY";
 /// Where the posting key is.
 #[derive(Debug, clap::Args)]
 pub(crate) struct KeyArgs {
-    /// File that holds the posting key as WIF. Without it the key is taken from ALIVE_POSTING_KEY, or asked for.
+    /// File that holds the posting key as WIF. Without it the key is taken from `ALIVE_POSTING_KEY`, or asked for.
     #[arg(long, env = "ALIVE_POSTING_KEY_FILE", value_name = "FILE")]
     posting_key_file: Option<PathBuf>,
 }

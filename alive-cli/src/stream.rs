@@ -2,10 +2,7 @@
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
-use alive_core::{
-    ChainView, Index, Seq, StreamId,
-    backend::{BlockSource as _, Next, SharedStorage},
-};
+use alive_core::{ChainView, Seq, StreamId, backend::SharedStorage};
 use alive_storage::DiskStorage;
 use alive_streamer::{Backends, Session, SessionConfig};
 use anyhow::{Context as _, bail};
@@ -19,6 +16,7 @@ use crate::{asked_to_stop, configure::StreamArgs, node, output, progress};
 #[command(
     after_help = "Example: alive stream --account alice --link launch --folder recording --api http://127.0.0.1:3010"
 )]
+#[expect(clippy::struct_excessive_bools, reason = "they are four flags of a command line")]
 pub(crate) struct Args {
     #[command(flatten)]
     stream: StreamArgs,
@@ -141,7 +139,7 @@ async fn chain_view(
 }
 
 async fn from_chain(args: &Args, id: &StreamId, from_block: u32) -> anyhow::Result<ChainView> {
-    let index = read_index(&args.stream.chain, from_block).await?;
+    let index = args.stream.chain.index(from_block, |_, _| {}).await?;
     let stream = index.stream(&id.account, &id.link);
     let stream =
         stream.with_context(|| format!("{id} is not configured; see `alive configure`"))?;
@@ -149,26 +147,6 @@ async fn from_chain(args: &Args, id: &StreamId, from_block: u32) -> anyhow::Resu
         finalized: stream.info().finalized,
         pushes: stream.pushes().map(|(seq, pushed)| (seq, pushed.src)).collect(),
     })
-}
-
-/// Follows the chain to its head.
-async fn read_index(chain: &crate::chain::ChainArgs, from_block: u32) -> anyhow::Result<Index> {
-    const PAGE: usize = 1000;
-    let source = chain.block_source(from_block)?;
-    let mut index = Index::default();
-    loop {
-        let last = index.last().cloned();
-        match source.next(last.as_ref(), PAGE).await? {
-            Next::Forked => drop(index.undo_block().context("the chain replaced a final block")?),
-            Next::Blocks { blocks, .. } if blocks.is_empty() => return Ok(index),
-            Next::Blocks { blocks, irreversible } => {
-                for block in &blocks {
-                    index.apply_block(block)?;
-                }
-                index.finalize(irreversible);
-            }
-        }
-    }
 }
 
 /// Asks a node by the routes that every node of this protocol has.

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use alive_core::{
     AccountName, Chunk, GatewayUrl, Index, Link, Segment, Seq, Stream,
-    backend::{BlockRef, BlockSource as _, Next, SharedStorage, Storage as _},
+    backend::{SharedStorage, Storage as _},
 };
 use alive_playlist::probe::{agrees, probe_ts};
 use alive_storage::{DiskStorage, GatewayStorage};
@@ -14,8 +14,6 @@ use crate::{chain::ChainArgs, output};
 
 /// Largest segment that is fetched, in bytes.
 const MAX_SEGMENT_BYTES: usize = 64 << 20;
-/// Blocks asked for at once.
-const PAGE: usize = 1000;
 
 /// Reads the chain, checks every block's place, follows the stream's operations, fetches every chunk and every segment,
 /// and checks their bytes against their ids and their lengths against the media. Fails if anything does not hold.
@@ -99,43 +97,22 @@ impl Tally {
 
 /// Follows the chain to its head and counts what concerns the stream.
 async fn read_chain(args: &Args, account: &AccountName, link: &Link) -> anyhow::Result<Index> {
-    let source = args.chain.block_source(args.from_block)?;
-    let mut index = Index::default();
-    let mut last: Option<BlockRef> = None;
     let (mut blocks, mut accepted, mut refused) = (0_u64, 0_u64, 0_u64);
-    loop {
-        match source.next(last.as_ref(), PAGE).await? {
-            Next::Forked => {
-                let undone = index.undo_block().context("the chain replaced a final block")?;
-                last = Some(undone.previous);
-            }
-            Next::Blocks { blocks: page, .. } if page.is_empty() => break,
-            Next::Blocks { blocks: page, irreversible } => {
-                for block in &page {
-                    let applied = index.apply_block(block)?;
-                    blocks += 1;
-                    let ours =
-                        |op: &alive_core::SignedOp| op.account == *account && op.op.link() == link;
-                    let well_formed = block.ops.iter().filter_map(|op| op.as_ref().ok());
-                    for (op, refusal) in well_formed.zip(applied.refusals) {
-                        match refusal {
-                            _ if !ours(op) => {}
-                            None => accepted += 1,
-                            Some(why) => {
-                                refused += 1;
-                                output::line(format_args!(
-                                    "block {}: refused: {why}",
-                                    block.at.num
-                                ));
-                            }
-                        }
-                    }
-                    last = Some(block.at.clone());
+    let index = args.chain.index(args.from_block, |block, applied| {
+        blocks += 1;
+        let well_formed = block.ops.iter().filter_map(|op| op.as_ref().ok());
+        for (signed, refusal) in well_formed.zip(&applied.refusals) {
+            match refusal {
+                _ if signed.account != *account || signed.op.link() != link => {}
+                None => accepted += 1,
+                Some(why) => {
+                    refused += 1;
+                    output::line(format_args!("block {}: refused: {why}", block.at.num));
                 }
-                index.finalize(irreversible);
             }
         }
-    }
+    });
+    let index = index.await?;
     output::line(format_args!(
         "chain {}: {blocks} blocks in order, {accepted} operations of the stream accepted, {refused} refused",
         args.chain.network()
@@ -157,7 +134,7 @@ async fn walk(stream: &Stream, storage: &SharedStorage, tally: &mut Tally) {
             continue;
         }
         match storage.get(&pushed.src, Chunk::MAX_BYTES).await {
-            Err(why) => tally.problem(format_args!("push {seq}: chunk: {}", chain_of(&why))),
+            Err(why) => tally.problem(format_args!("push {seq}: chunk: {}", output::causes(&why))),
             Ok(bytes) => match Chunk::decode(&bytes) {
                 Err(why) => tally.problem(format_args!("push {seq}: chunk {}: {why}", pushed.src)),
                 Ok(chunk) if !chunk.fits(stream.info().settings.storage) => {
@@ -181,7 +158,7 @@ async fn check_segment(seq: Seq, segment: &Segment, storage: &SharedStorage, tal
     }
     let bytes = match storage.get(&segment.content, MAX_SEGMENT_BYTES).await {
         Ok(bytes) => bytes,
-        Err(why) => return tally.problem(format_args!("push {seq}: {}", chain_of(&why))),
+        Err(why) => return tally.problem(format_args!("push {seq}: {}", output::causes(&why))),
     };
     tally.bytes += u64::try_from(bytes.len()).unwrap_or(u64::MAX);
     let claimed = segment.duration.as_duration();
@@ -193,10 +170,4 @@ async fn check_segment(seq: Seq, segment: &Segment, storage: &SharedStorage, tal
         // What is no MPEG-TS cannot be measured; its bytes are what was pushed all the same.
         Ok(_) | Err(_) => {}
     }
-}
-
-/// An error with its causes in one line.
-fn chain_of(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(error.source(), |error| error.source());
-    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }

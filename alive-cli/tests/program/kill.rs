@@ -31,7 +31,7 @@ fn record(folder: &Path) {
     let mut list = "#EXTM3U\n#EXT-X-VERSION:3\n#EXT-X-TARGETDURATION:10\n".to_owned();
     for number in 0..SEGMENTS {
         std::fs::write(folder.join(format!("stream{number}.ts")), segment(number)).unwrap();
-        list += &format!("#EXTINF:10.000000,\nstream{number}.ts\n");
+        list.extend(["#EXTINF:10.000000,\n", &format!("stream{number}.ts\n")]);
         if number + 1 == SEGMENTS {
             list += "#EXT-X-ENDLIST\n";
         }
@@ -146,6 +146,7 @@ fn random(state: &mut u64, low: u64, high: u64) -> u64 {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[expect(clippy::print_stdout, reason = "a failure must tell its seed")]
 async fn nothing_is_lost_doubled_or_reused_however_often_it_dies() {
     let mut seed = RandomState::new().hash_one(0) | 1;
     println!("seed {seed}");
