@@ -85,7 +85,7 @@ impl Display {
                 names.insert(found.number, found.name.clone());
                 let cut = if found.discontinuity { ", after a discontinuity" } else { "" };
                 output::line(format_args!(
-                    "{}: {} s, {size}, {codecs}{cut}",
+                    "{}: waiting ({} s, {size}, {codecs}{cut})",
                     found.name, found.duration
                 ));
             }
