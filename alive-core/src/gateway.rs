@@ -52,8 +52,7 @@ impl FromStr for GatewayUrl {
         }
         let rest = s.strip_prefix("http://").or_else(|| s.strip_prefix("https://"));
         let rest = rest.ok_or_else(|| GatewayUrlError::Scheme(Excerpt::of(s)))?;
-        let starts =
-            rest.starts_with(|c: char| c.is_ascii_alphanumeric() || matches!(c, '[' | ']'));
+        let starts = rest.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '[');
         let refused =
             |c: &char| !(c.is_ascii_alphanumeric() || "-._~:/[]%!$&'()*+,;=".contains(*c));
         match rest.chars().find(refused) {
@@ -80,4 +79,42 @@ pub enum GatewayUrlError {
     /// It does not start with `http://` or `https://`.
     #[error("{0} starts with neither http:// nor https://")]
     Scheme(Excerpt),
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    #[rstest]
+    #[case("http://[::1]:8080")]
+    #[case("https://ipfs.example/a%20b/(c)'*,;=~!$&+")]
+    fn accepts_what_needs_no_escaping(#[case] url: &str) {
+        assert_eq!(url.parse::<GatewayUrl>().unwrap().as_str(), url);
+    }
+
+    #[rstest]
+    #[case("")]
+    #[case("http://")]
+    #[case("HTTP://ipfs.example")]
+    #[case("http://]ipfs")]
+    #[case("http://-ipfs")]
+    #[case("http://user@ipfs.example")]
+    #[case("http://ipfs.example?x")]
+    #[case("http://ipfs.example#x")]
+    #[case("http://ipfs.example/a b")]
+    #[case("http://ipfs.example/\"")]
+    #[case("http://ipfs.example/\u{e9}")]
+    #[case("javascript://x")]
+    fn refuses_the_rest(#[case] url: &str) {
+        assert!(url.parse::<GatewayUrl>().is_err());
+    }
+
+    #[test]
+    fn a_hundred_characters_are_the_most() {
+        let url = |len: usize| format!("http://{}", "a".repeat(len - 7));
+        assert!(url(100).parse::<GatewayUrl>().is_ok());
+        assert_eq!(url(101).parse::<GatewayUrl>(), Err(GatewayUrlError::Len(101)));
+    }
 }

@@ -122,3 +122,28 @@ fn every_command_shows_an_example() {
         assert!(text.contains(&format!("Example: alive {command}")), "{command}: {text}");
     }
 }
+
+#[test]
+fn a_flag_wins_over_the_environment_which_wins_over_the_file() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("hello"), "hello world").unwrap();
+    std::fs::write(folder.path().join("alive.toml"), "[cid]\nprofile = \"cid-v1-256k\"\n").unwrap();
+    let cid = |args: &[&str], profile: Option<&str>| {
+        let mut command = alive(&[&["cid", "hello"], args].concat());
+        command.current_dir(folder.path());
+        if let Some(profile) = profile {
+            command.env("ALIVE_PROFILE", profile);
+        }
+        stdout(&command.output().unwrap()).split(' ').next().unwrap().to_owned()
+    };
+    let v0 = "Qmf412jQZiuVUtdgnB36FXFX7xg5V6KEbSJ4dpQuhkLyfD";
+    let raw = "bafkreifzjut3te2nhyekklss27nh3k72ysco7y32koao5eei66wof36n5e";
+    assert_eq!(cid(&[], None), raw);
+    assert_eq!(cid(&[], Some("unixfs-v0-2015")), v0);
+    assert_eq!(cid(&["--profile", "unixfs-v1-2025"], Some("unixfs-v0-2015")), raw);
+
+    std::fs::write(folder.path().join("alive.toml"), "[cid]\nposting-key = \"5J\"\n").unwrap();
+    let refused = alive(&["cid", "hello"]).current_dir(folder.path()).output().unwrap();
+    let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(!refused.status.success() && said.contains("posting-key"), "{said}");
+}
