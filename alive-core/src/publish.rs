@@ -301,7 +301,7 @@ impl Publisher {
         let Some(seq) = self.next_seq else {
             // The stream is full: what is left can never be pushed under this link.
             if flushing {
-                self.finish();
+                self.end();
             }
             return;
         };
@@ -397,7 +397,14 @@ impl Publisher {
 
     /// Called when no push is on its way and none can be made.
     fn end_if_flushed(&mut self) {
-        if self.ending != Ending::Flushing || !self.pending.is_empty() {
+        if self.pending.is_empty() {
+            self.end();
+        }
+    }
+
+    /// Ends the stream if that was asked for, and the session.
+    fn end(&mut self) {
+        if self.ending != Ending::Flushing {
             return;
         }
         if self.config.end_stream {

@@ -231,7 +231,8 @@ fn a_loss_before_a_discontinuity_makes_only_one() {
 #[test]
 fn a_full_stream_comes_to_its_end_and_says_what_is_left() {
     let start = Instant::now();
-    let mut publisher = Publisher::new("s".parse().unwrap(), config(0), Some(Seq::MAX), start, 1);
+    let config = config(0).end_stream(true);
+    let mut publisher = Publisher::new("s".parse().unwrap(), config, Some(Seq::MAX), start, 1);
     let mut world = World::new();
     publisher.handle_segment(recorded(0)).unwrap();
     publisher.handle_segment(recorded(1)).unwrap();
@@ -243,6 +244,7 @@ fn a_full_stream_comes_to_its_end_and_says_what_is_left() {
     world.drain(&mut publisher, start);
     assert!(world.finished);
     assert_eq!(publisher.backlog(), 1);
+    assert_eq!(world.journal.last(), Some(&JournalEntry::Ended), "nothing can be added any more");
 }
 
 #[test]
