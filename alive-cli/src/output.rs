@@ -21,10 +21,17 @@ pub(crate) fn is_terminal() -> bool {
     std::io::stdout().is_terminal()
 }
 
+/// What is logged by default: warnings, but for those of a session, which its progress shows.
+const DEFAULT_LOGS: &str = "warn,alive_streamer=error";
+
 /// Sends logs to standard error; `ALIVE_LOG` chooses which (`info`, `alive_node=debug`, …), warnings by default.
 pub(crate) fn init_logs() {
-    let filter = EnvFilter::try_from_env("ALIVE_LOG").unwrap_or_else(|_| EnvFilter::new("warn"));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    let filter = EnvFilter::try_from_env("ALIVE_LOG");
+    tracing_subscriber::fmt()
+        .with_env_filter(filter.unwrap_or_else(|_| EnvFilter::new(DEFAULT_LOGS)))
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_writer(std::io::stderr)
+        .init();
 }
 
 /// Bytes for people: `64.2 KiB`.
