@@ -69,8 +69,8 @@ impl Api {
             accounts: Accounts::new(network.clone(), store.clone(), accounts),
             network,
             store,
+            gateway: Gateway::new(content, playlists.presence()),
             playlists,
-            gateway: Gateway::new(content),
         }
     }
 

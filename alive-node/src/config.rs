@@ -14,7 +14,7 @@ use alive_core::{
 
 use crate::{
     content::SharedContentReader, indexer::Indexer, playlists::PlaylistConfig,
-    resolver::ResolverConfig, store::SharedChunkCache,
+    presence::PresenceConfig, resolver::ResolverConfig, store::SharedChunkCache,
 };
 
 /// How a node works. The default is what we would run ourselves, reachable from the same machine only.
@@ -35,6 +35,9 @@ pub struct NodeConfig {
     pub playlists: PlaylistConfig,
     /// How chunks are fetched.
     pub resolver: ResolverConfig,
+    /// How it looks for the segments of lists in the content that it serves itself. It does not when it serves none, or
+    /// when [`PlaylistConfig::list`] sends players to another gateway.
+    pub presence: PresenceConfig,
     /// How many blocks are committed at once.
     pub page: usize,
     /// How many pushes of streams an indexer keeps in memory.
@@ -71,6 +74,12 @@ impl NodeConfig {
         Self { resolver, ..self }
     }
 
+    /// Sets how it looks for the segments of lists.
+    #[must_use]
+    pub fn presence(self, presence: PresenceConfig) -> Self {
+        Self { presence, ..self }
+    }
+
     /// Sets how many blocks are committed at once, at least one.
     #[must_use]
     pub fn page(self, page: usize) -> Self {
@@ -97,6 +106,7 @@ impl Default for NodeConfig {
             network: Network::hive(),
             playlists: PlaylistConfig::default(),
             resolver: ResolverConfig::default(),
+            presence: PresenceConfig::default(),
             page: Indexer::DEFAULT_PAGE,
             index_memory: Indexer::DEFAULT_MEMORY,
             limits: ServerLimits::default(),
@@ -203,7 +213,7 @@ pub struct Backends {
     pub live: Option<SharedLiveCache>,
     /// Which accounts exist besides those that ever signed an operation of this protocol.
     pub accounts: Option<SharedAccountKeys>,
-    /// The content to serve under `/ipfs/`.
+    /// The content to serve under `/ipfs/`. Archives show as gaps what it lacks, see [`NodeConfig::presence`].
     pub content: Option<SharedContentReader>,
     /// Where chunks that were read are kept.
     pub chunks: Option<SharedChunkCache>,

@@ -67,7 +67,7 @@ async fn answer(input: Input) -> Result<Value, String> {
     let storage = SharedStorage::new(MemoryStorage::default());
     let resolver = Resolver::new(storage, None, ResolverConfig::default());
     let config = PlaylistConfig::default().first_wait(Duration::ZERO);
-    let playlists = Playlists::new(store.clone(), resolver, None, config);
+    let playlists = Playlists::new(store.clone(), resolver, None, None, config);
     let accounts = Some(SharedAccountKeys::new(accounts));
     let router = Api::new(network, store, accounts, playlists, None).router(Duration::MAX);
 

@@ -1,10 +1,15 @@
 //! The content that this node serves itself: [`ContentReader`].
 
+mod look;
+
 use std::{fmt::Debug, future::Future, pin::Pin, sync::Arc};
 
 use alive_core::{ContentId, backend::StorageError};
 use alive_storage::{BlockStorage, BlockStore};
 use bytes::Bytes;
+
+/// How much is read at once: a leaf of the profiles that this project writes, so that each is read and checked once.
+pub(crate) const PIECE: u64 = 256 << 10;
 
 /// Reads content piece by piece, every byte checked against its id.
 ///
@@ -26,6 +31,17 @@ pub trait ContentReader: Debug + Send + Sync {
         offset: u64,
         len: usize,
     ) -> impl Future<Output = Result<Bytes, StorageError>> + Send;
+
+    /// Whether the content is here, as far as that can be told quickly: this is asked for every segment of every list that
+    /// is watched. Content that was found corrupt is not here until it is stored again.
+    ///
+    /// Unless a backend knows better, this is asking for the [`size`](Self::size).
+    ///
+    /// # Errors
+    /// As [`size`](Self::size).
+    fn check(&self, id: &ContentId) -> impl Future<Output = Result<(), StorageError>> + Send {
+        async { self.size(id).await.map(drop) }
+    }
 }
 
 impl<S: BlockStore + 'static> ContentReader for BlockStorage<S> {
@@ -35,6 +51,11 @@ impl<S: BlockStore + 'static> ContentReader for BlockStorage<S> {
 
     async fn read(&self, id: &ContentId, offset: u64, len: usize) -> Result<Bytes, StorageError> {
         self.read_range(id, offset, len).await
+    }
+
+    /// Reads the root and looks its children up.
+    async fn check(&self, id: &ContentId) -> Result<(), StorageError> {
+        look::look(self.clone(), *id).await
     }
 }
 
@@ -57,6 +78,10 @@ impl ContentReader for SharedContentReader {
     async fn read(&self, id: &ContentId, offset: u64, len: usize) -> Result<Bytes, StorageError> {
         self.0.read_boxed(id, offset, len).await
     }
+
+    async fn check(&self, id: &ContentId) -> Result<(), StorageError> {
+        self.0.check_boxed(id).await
+    }
 }
 
 type Boxed<'a, T> = Pin<Box<dyn Future<Output = Result<T, StorageError>> + Send + 'a>>;
@@ -64,6 +89,7 @@ type Boxed<'a, T> = Pin<Box<dyn Future<Output = Result<T, StorageError>> + Send 
 trait Erased: Debug + Send + Sync {
     fn size_boxed<'a>(&'a self, id: &'a ContentId) -> Boxed<'a, u64>;
     fn read_boxed<'a>(&'a self, id: &'a ContentId, offset: u64, len: usize) -> Boxed<'a, Bytes>;
+    fn check_boxed<'a>(&'a self, id: &'a ContentId) -> Boxed<'a, ()>;
 }
 
 impl<R: ContentReader> Erased for R {
@@ -73,5 +99,9 @@ impl<R: ContentReader> Erased for R {
 
     fn read_boxed<'a>(&'a self, id: &'a ContentId, offset: u64, len: usize) -> Boxed<'a, Bytes> {
         Box::pin(self.read(id, offset, len))
+    }
+
+    fn check_boxed<'a>(&'a self, id: &'a ContentId) -> Boxed<'a, ()> {
+        Box::pin(self.check(id))
     }
 }

@@ -15,6 +15,7 @@ mod indexer;
 mod live;
 mod node;
 mod playlists;
+mod presence;
 mod resolver;
 mod server;
 mod store;
@@ -25,8 +26,9 @@ pub use event::NodeEvent;
 pub use indexer::{IndexError, Indexer, Progress};
 pub use node::{Node, RunningNode, StartError};
 pub use playlists::{
-    Health, HoleReason, Playlist, PlaylistConfig, PlaylistError, Playlists, PushHealth, SeqRange,
-    Watched,
+    Health, HoleReason, Playlist, PlaylistConfig, PlaylistError, Playlists, PushHealth,
+    SegmentHealth, SeqRange, Watched,
 };
+pub use presence::{Absence, Presence, PresenceConfig};
 pub use resolver::{ChunkState, Resolver, ResolverConfig, Urgency};
 pub use store::{ChunkCache, SharedChunkCache, SqliteStore, SqliteStoreError};

@@ -18,6 +18,7 @@ use crate::{
     event::NodeEvent,
     indexer::Indexer,
     playlists::Playlists,
+    presence::Presence,
     resolver::Resolver,
     server,
 };
@@ -87,10 +88,13 @@ impl Node {
 
         let (events, _) = broadcast::channel(Self::EVENTS);
         let resolver = Resolver::new(backends.storage, backends.chunks, config.resolver);
+        let content = backends.content.clone().filter(|_| config.presence.enabled);
+        let presence = content.map(|content| Presence::new(content, config.presence));
         let playlists = Playlists::new(
             backends.store.clone(),
             resolver.clone(),
             backends.live,
+            presence,
             config.playlists,
         );
         let cancel = CancellationToken::new();

@@ -4,8 +4,10 @@
 //! changed the stream, a chunk was read, a segment came over the live cache, patience ran out. A request only looks at
 //! what is ready. Lists that nobody asked for lately make room for others.
 
+mod checker;
 mod health;
 mod keeper;
+mod segments;
 mod view;
 
 use std::{
@@ -27,8 +29,13 @@ use bytes::Bytes;
 use tokio::sync::{Notify, broadcast, broadcast::error::RecvError, watch};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use crate::{clock::Clock, event::NodeEvent, resolver::Resolver};
-pub use health::{Health, HoleReason, PushHealth, SeqRange};
+use crate::{
+    clock::Clock,
+    event::NodeEvent,
+    presence::{Absence, Found, Presence},
+    resolver::Resolver,
+};
+pub use health::{Health, HoleReason, PushHealth, SegmentHealth, SeqRange};
 use keeper::Keeper;
 pub use view::Playlist;
 use view::View;
@@ -121,6 +128,7 @@ struct Shared {
     store: SharedStreamStore,
     live: Option<SharedLiveCache>,
     resolver: Resolver,
+    presence: Option<Presence>,
     config: PlaylistConfig,
     clock: Clock,
     entries: Mutex<HashMap<Key, Entry>>,
@@ -156,6 +164,10 @@ struct Signals {
     stream: Notify,
     /// A chunk that it lacked was settled.
     chunk: Notify,
+    /// Something else is known of its segments.
+    segments: Notify,
+    /// There is something to look for: told to the checker.
+    look: Notify,
     /// Canonical ids of the chunks that it lacks.
     missing: Mutex<HashSet<ContentId>>,
     /// About how many bytes the list takes.
@@ -193,17 +205,20 @@ impl Playlists {
     /// How often a list may be dropped while somebody waits for it.
     const TRIES: usize = 3;
 
-    /// Makes lists from what the store and the resolver know, and from the live cache if there is one.
+    /// Makes lists from what the store and the resolver know, and from the live cache if there is one. With `presence`
+    /// they tell which of their segments are not here.
     pub fn new(
         store: SharedStreamStore,
         resolver: Resolver,
         live: Option<SharedLiveCache>,
+        presence: Option<Presence>,
         config: PlaylistConfig,
     ) -> Self {
         Self(Arc::new(Shared {
             store,
             live,
             resolver,
+            presence,
             config,
             clock: Clock::start(),
             entries: Mutex::default(),
@@ -242,6 +257,11 @@ impl Playlists {
         Err(PlaylistError::Overloaded)
     }
 
+    /// Who is to be told when a segment cannot be served.
+    pub(crate) fn presence(&self) -> Option<Presence> {
+        self.0.presence.clone()
+    }
+
     /// How many lists are kept ready.
     pub fn count(&self) -> usize {
         self.0.entries().len()
@@ -255,6 +275,7 @@ impl Playlists {
         mut settled: broadcast::Receiver<ContentId>,
         cancel: CancellationToken,
     ) {
+        let mut reports = self.0.presence.as_ref().map(Presence::reports);
         // Without an indexer chunks and live segments go on.
         let mut indexed = true;
         loop {
@@ -271,6 +292,7 @@ impl Playlists {
                     Err(RecvError::Lagged(_)) => self.0.wake_all(),
                     Err(RecvError::Closed) => break,
                 },
+                Some((id, absence)) = next_report(&mut reports) => self.0.segment_absent(&id, absence),
             }
         }
         self.0.cancel.cancel();
@@ -316,6 +338,7 @@ impl Shared {
     fn entry(self: &Arc<Self>, key: &Key, stream: Stream) -> (Entry, Keeper) {
         let config = &self.config;
         let view = View::new(Arc::new(stream), key.quality, config.patience, config.list.clone());
+        let view = if self.presence.is_some() { view.checked() } else { view };
         let view = Arc::new(Mutex::new(view));
         let (publish, ready) = watch::channel(None);
         let signals = Arc::<Signals>::default();
@@ -374,6 +397,21 @@ impl Shared {
         }
     }
 
+    /// A segment could not be served: the lists that hold it know that from now on.
+    fn segment_absent(&self, id: &ContentId, absence: Absence) {
+        let lists: Vec<_> = {
+            let entries = self.entries();
+            let list = |entry: &Entry| (Arc::clone(&entry.view), Arc::clone(&entry.signals));
+            entries.values().map(list).collect()
+        };
+        for (view, signals) in lists {
+            if lock(&view).settle(id, Found::Absent(absence)) {
+                signals.segments.notify_one();
+                signals.look.notify_one();
+            }
+        }
+    }
+
     /// Some news were missed: everybody looks.
     fn wake_all(&self) {
         for entry in self.entries().values() {
@@ -384,6 +422,17 @@ impl Shared {
 
     fn entries(&self) -> MutexGuard<'_, HashMap<Key, Entry>> {
         lock(&self.entries)
+    }
+}
+
+/// What was noticed while serving content; waits for ever without anybody who notices.
+async fn next_report(
+    reports: &mut Option<broadcast::Receiver<(ContentId, Absence)>>,
+) -> Option<(ContentId, Absence)> {
+    match reports {
+        // Those that were lost come again when somebody asks for the segment again.
+        Some(reports) => reports.recv().await.ok(),
+        None => std::future::pending().await,
     }
 }
 

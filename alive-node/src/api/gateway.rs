@@ -2,7 +2,8 @@
 //!
 //! Every byte is checked against the id before it leaves. The first piece is read before the answer begins, so what is
 //! damaged there is an error with a status; damage found later breaks the connection off, so that no client takes what
-//! came for the whole. Source: `spec/storage.md`, section 6.
+//! came for the whole. The lists that hold a segment that is not here or damaged are told. Source: `spec/storage.md`,
+//! section 6.
 
 use std::{ops::Range, sync::Arc};
 
@@ -24,8 +25,9 @@ use super::{
     set, unavailable,
 };
 use crate::{
-    content::{ContentReader as _, SharedContentReader},
+    content::{ContentReader as _, PIECE, SharedContentReader},
     explain::Explained,
+    presence::Presence,
 };
 
 /// The path of the content, as gateways tell it.
@@ -33,8 +35,6 @@ pub(super) const IPFS_PATH: HeaderName = HeaderName::from_static("x-ipfs-path");
 /// The roots of the path, as gateways tell them.
 pub(super) const IPFS_ROOTS: HeaderName = HeaderName::from_static("x-ipfs-roots");
 
-/// How much is read at once: a leaf of the profiles that this project writes, so that each is read and checked once.
-const PIECE: u64 = 256 << 10;
 /// How many pieces are read beside each other; each takes a thread.
 const READS: usize = 64;
 /// Longest name that is repeated to the client, in characters.
@@ -44,12 +44,14 @@ const MAX_FILENAME: usize = 255;
 #[derive(Debug)]
 pub(super) struct Gateway {
     content: Option<SharedContentReader>,
+    /// Is told what cannot be served.
+    presence: Option<Presence>,
     reads: Arc<Semaphore>,
 }
 
 impl Gateway {
-    pub(super) fn new(content: Option<SharedContentReader>) -> Self {
-        Self { content, reads: Arc::new(Semaphore::new(READS)) }
+    pub(super) fn new(content: Option<SharedContentReader>, presence: Option<Presence>) -> Self {
+        Self { content, presence, reads: Arc::new(Semaphore::new(READS)) }
     }
 }
 
@@ -70,10 +72,17 @@ pub(super) async fn content(
         return error(StatusCode::NOT_ACCEPTABLE, "only whole files are served here");
     }
     let Some(content) = &api.gateway.content else { return absent(&headers) };
-    let file = File { content: content.clone(), reads: Arc::clone(&api.gateway.reads), id };
+    let Gateway { presence, reads, .. } = &api.gateway;
+    let (content, presence, reads) = (content.clone(), presence.clone(), Arc::clone(reads));
+    let file = File { content, presence: presence.clone(), reads, id };
     match file.answer(&method, &query, &headers).await {
         Ok(response) => response,
-        Err(why) => refusal(&why, &headers),
+        Err(why) => {
+            if let Some(presence) = presence {
+                presence.report(&id, &why);
+            }
+            refusal(&why, &headers)
+        }
     }
 }
 
@@ -81,6 +90,7 @@ pub(super) async fn content(
 #[derive(Clone, Debug)]
 struct File {
     content: SharedContentReader,
+    presence: Option<Presence>,
     reads: Arc<Semaphore>,
     id: ContentId,
 }
@@ -150,6 +160,9 @@ impl File {
             }
             let piece = file.piece(&rest).await.inspect_err(|why| {
                 tracing::warn!(id = %file.id, error = %Explained(why), "content broken off");
+                if let Some(presence) = &file.presence {
+                    presence.report(&file.id, why);
+                }
             })?;
             let rest = rest.start + piece.len() as u64..rest.end;
             Ok::<_, StorageError>(Some((piece, (file, rest))))

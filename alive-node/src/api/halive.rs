@@ -121,10 +121,11 @@ fn answer(playlist: &Playlist, bytes: Bytes, etag: &str, asked: &HeaderMap) -> R
 /// Source: `spec/hls.md`, section 6.
 fn cache_control(playlist: &Playlist) -> String {
     const ARCHIVE_SECONDS: u32 = 3600;
-    match (playlist.ended, playlist.passed) {
+    let good = playlist.passed == 0 && playlist.missing == 0 && !playlist.unchecked;
+    match (playlist.ended, good) {
         (false, _) => "no-cache".to_owned(),
-        (true, 0) => format!("public, max-age={ARCHIVE_SECONDS}"),
-        (true, _) => format!("public, max-age={}", playlist.target_seconds),
+        (true, true) => format!("public, max-age={ARCHIVE_SECONDS}"),
+        (true, false) => format!("public, max-age={}", playlist.target_seconds),
     }
 }
 
@@ -132,8 +133,9 @@ fn cache_control(playlist: &Playlist) -> String {
 fn health_line(playlist: &Playlist) -> String {
     let waiting = playlist.waiting.map(|seq| format!("waiting={seq}"));
     let passed = (playlist.passed > 0).then(|| format!("lacking={}", playlist.passed));
+    let missing = (playlist.missing > 0).then(|| format!("missing={}", playlist.missing));
     let gap = playlist.gap.then(|| "gap".to_owned());
-    let all: Vec<_> = [waiting, passed, gap].into_iter().flatten().collect();
+    let all: Vec<_> = [waiting, passed, missing, gap].into_iter().flatten().collect();
     if all.is_empty() { "complete".to_owned() } else { all.join(", ") }
 }
 

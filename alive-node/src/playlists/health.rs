@@ -5,8 +5,11 @@ use std::sync::Arc;
 use alive_core::{ContentId, Quality, Seq, Stream, StreamId};
 use serde::Serialize;
 
-use super::view::View;
-use crate::resolver::{ChunkState, Resolver};
+use super::{segments::Segments, view::View};
+use crate::{
+    presence::Absence,
+    resolver::{ChunkState, Resolver},
+};
 
 /// The state of a list, for whoever wants to know what is wrong with a stream.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -18,7 +21,7 @@ pub struct Health {
     pub quality: Quality,
     /// Whether the stream has ended.
     pub ended: bool,
-    /// Whether every push up to the highest one is listed.
+    /// Whether every push up to the highest one is listed, and this node is not known to lack a segment.
     pub complete: bool,
     /// How many segments are listed.
     pub segments: usize,
@@ -34,6 +37,13 @@ pub struct Health {
     pub passed_count: usize,
     /// Pushes that the chain has not seen although it has later ones, at most [`MAX_LISTED`](Self::MAX_LISTED) ranges.
     pub absent: Vec<SeqRange>,
+    /// The first listed segments that this node does not have, at most [`MAX_LISTED`](Self::MAX_LISTED).
+    pub missing: Vec<SegmentHealth>,
+    /// How many listed segments this node does not have.
+    pub missing_count: usize,
+    /// How many listed segments it has yet to look for; `None` when it looks for none, because it serves no content or
+    /// players fetch segments from elsewhere.
+    pub unchecked_count: Option<usize>,
 }
 
 /// Consecutive sequence numbers.
@@ -44,6 +54,18 @@ pub struct SeqRange {
     pub first: u16,
     /// The last one.
     pub last: u16,
+}
+
+/// A listed segment that this node does not have. An archive shows it as a gap; a live list never changes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct SegmentHealth {
+    /// Its number in the list.
+    pub number: u32,
+    /// Its content.
+    pub content: ContentId,
+    /// Why it cannot be had.
+    pub state: Absence,
 }
 
 /// Why a push is not listed.
@@ -94,11 +116,15 @@ impl View {
         let absent: Vec<_> = absent(stream).take(Health::MAX_LISTED).collect();
         let waiting = timeline.waiting();
         let passed = timeline.passed();
+        let missing_count = self.segments.as_ref().map_or(0, |segments| segments.absent().len());
         Health {
             stream: id,
             quality,
             ended: timeline.ended(),
-            complete: waiting.is_none() && passed.is_empty() && absent.is_empty(),
+            complete: waiting.is_none()
+                && passed.is_empty()
+                && absent.is_empty()
+                && missing_count == 0,
             segments: timeline.listed().len(),
             chunk_finalized: stream.info().finalized,
             chunk_head: stream.info().head,
@@ -106,7 +132,18 @@ impl View {
             passed: passed.iter().take(Health::MAX_LISTED).map(|seq| push(*seq)).collect(),
             passed_count: passed.len(),
             absent,
+            missing: self.missing().take(Health::MAX_LISTED).collect(),
+            missing_count,
+            unchecked_count: self.segments.as_ref().map(Segments::open),
         }
+    }
+
+    fn missing(&self) -> impl Iterator<Item = SegmentHealth> {
+        let absent = self.segments.iter().flat_map(Segments::absent);
+        absent.filter_map(|(&number, &state)| {
+            let listed = self.timeline.listed().get(usize::try_from(number).ok()?)?;
+            Some(SegmentHealth { number, content: listed.segment.content, state })
+        })
     }
 }
 

@@ -11,8 +11,9 @@ use alive_core::{
     backend::{LiveSegment, StreamStore as _},
 };
 use tokio::{sync::watch, time::Instant};
+use tokio_util::task::AbortOnDropHandle;
 
-use super::{Key, Playlist, Shared, Signals, View, lock};
+use super::{Key, Playlist, Shared, Signals, View, checker::Checker, lock};
 use crate::{
     explain::Explained,
     live::{FromLive, LiveFeed},
@@ -40,6 +41,7 @@ pub(super) struct Keeper {
 enum Woken {
     Chunk,
     Live(FromLive),
+    Segments,
     Stream,
     Timeout,
 }
@@ -60,10 +62,14 @@ impl Keeper {
 
     /// Keeps the list ready until the stream is gone.
     pub(super) async fn run(mut self) {
+        let deadline = Instant::now() + self.shared.config.first_wait;
         self.follow_live();
-        self.prepare().await;
+        self.prepare(deadline).await;
+        self.arrange().await;
+        let _checker = self.start_checker();
+        self.first_look(deadline).await;
         loop {
-            self.refresh().await;
+            self.publish();
             match self.woken().await {
                 Woken::Stream => {
                     if !self.reload().await {
@@ -72,19 +78,38 @@ impl Keeper {
                     }
                 }
                 Woken::Live(arrived) => self.take_live(arrived),
+                // The list itself stays as it is.
+                Woken::Segments => continue,
                 Woken::Chunk | Woken::Timeout => {}
             }
+            self.arrange().await;
         }
     }
 
     /// Waits, for a limited time, until every chunk was tried once and the live cache has told what it holds: so that the
     /// first answer is a good one.
-    async fn prepare(&mut self) {
-        let deadline = Instant::now() + self.shared.config.first_wait;
+    async fn prepare(&mut self, deadline: Instant) {
         while self.look().await || !self.caught_up {
             tokio::select! {
                 () = self.signals.chunk.notified() => {}
                 arrived = next_live(&mut self.live) => self.take_live(arrived),
+                () = tokio::time::sleep_until(deadline) => return,
+            }
+        }
+    }
+
+    /// Starts to look for the list's segments, if this node is where players fetch them.
+    fn start_checker(&self) -> Option<AbortOnDropHandle<()>> {
+        let presence = self.shared.presence.clone().filter(|_| lock(&self.view).looks())?;
+        let checker = Checker::new(presence, Arc::clone(&self.view), Arc::clone(&self.signals));
+        Some(AbortOnDropHandle::new(tokio::spawn(checker.run())))
+    }
+
+    /// Waits, for a limited time, until every segment of an archive was looked for: players ask for its list only once.
+    async fn first_look(&self, deadline: Instant) {
+        while lock(&self.view).may_have_gaps() {
+            tokio::select! {
+                () = self.signals.segments.notified() => {}
                 () = tokio::time::sleep_until(deadline) => return,
             }
         }
@@ -95,23 +120,29 @@ impl Keeper {
         tokio::select! {
             () = self.signals.stream.notified() => Woken::Stream,
             () = self.signals.chunk.notified() => Woken::Chunk,
+            () = self.signals.segments.notified() => Woken::Segments,
             arrived = next_live(&mut self.live) => Woken::Live(arrived),
             () = sleep_until(timeout, now) => Woken::Timeout,
         }
     }
 
-    /// Brings the list up to date and publishes it if it changed.
-    async fn refresh(&mut self) {
+    /// Brings the list up to date.
+    async fn arrange(&mut self) {
         self.look().await;
-        let changed = {
+        {
             let mut view = lock(&self.view);
-            let changed = view.update(&self.held, self.shared.clock.now());
+            view.arrange(&self.held, self.shared.clock.now());
             self.signals.bytes.store(view.bytes(), Ordering::Relaxed);
-            changed
-        };
+        }
+        self.signals.look.notify_one();
         if lock(&self.signals.missing).is_empty() {
             self.held = HashMap::new();
         }
+    }
+
+    /// Publishes the list if it changed.
+    fn publish(&self) {
+        let changed = lock(&self.view).publish();
         if let Some(playlist) = changed {
             self.publish.send_replace(Some(playlist));
             self.shared.make_room(&self.key);

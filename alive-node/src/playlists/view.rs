@@ -3,12 +3,15 @@
 use std::{collections::HashMap, num::NonZeroU32, sync::Arc, time::Duration};
 
 use alive_core::{
-    ChunkContent, ContentId, GatewayUrl, Listed, Quality, Segment, Seq, StorageKind, Stream,
+    ChunkContent, ContentId, Flags, GatewayUrl, Listed, Quality, Segment, Seq, StorageKind, Stream,
     Timeline, Timestamp, timeline,
 };
 use alive_playlist::{ListSettings, LivePlaylist, assemble};
 use bytes::Bytes;
 use sha2::{Digest as _, Sha256};
+
+use super::segments::{Pass, Segments};
+use crate::presence::Found;
 
 /// A list as it is served.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,6 +33,10 @@ pub struct Playlist {
     pub passed: usize,
     /// Whether the chain has pushes above one that it lacks.
     pub gap: bool,
+    /// How many of its segments this node does not have, or has corrupt.
+    pub missing: usize,
+    /// Whether the node has yet to look for some of its segments.
+    pub unchecked: bool,
 }
 
 /// The state of one list.
@@ -39,6 +46,8 @@ pub(super) struct View {
     settings: ListSettings,
     pub(super) stream: Arc<Stream>,
     pub(super) timeline: Timeline,
+    /// Which segments this node has; `None` when it does not look, or players fetch them from elsewhere.
+    pub(super) segments: Option<Segments>,
     list: LivePlaylist,
     /// The first push that the timeline has not taken yet, as far as is known outside of it.
     next: Option<Seq>,
@@ -63,9 +72,17 @@ impl View {
             settings,
             stream,
             timeline: Timeline::new(quality, patience),
+            segments: None,
             next: Some(Seq::ZERO),
             published: None,
         }
+    }
+
+    /// Looks for the segments in this node's own content, if that is where players fetch them.
+    #[must_use]
+    pub(super) fn checked(self) -> Self {
+        let own = self.settings.gateway.is_none();
+        Self { segments: own.then(Segments::default), ..self }
     }
 
     pub(super) fn ended(&self) -> bool {
@@ -103,12 +120,7 @@ impl View {
     }
 
     /// Brings the list up to date. `known` tells, by canonical id, what is known of the [needed](Self::needed) chunks.
-    /// Gives the list if it changed, or if what it lacks did.
-    pub(super) fn update(
-        &mut self,
-        known: &HashMap<ContentId, ChunkContent>,
-        now: Timestamp,
-    ) -> Option<Playlist> {
+    pub(super) fn arrange(&mut self, known: &HashMap<ContentId, ChunkContent>, now: Timestamp) {
         let too_many = self.too_many(known);
         let content = |id: &ContentId| {
             let id = id.canonical();
@@ -117,9 +129,44 @@ impl View {
             }
             known.get(&id).cloned().unwrap_or(ChunkContent::Unavailable)
         };
+        let was_archive = self.timeline.ended();
         self.timeline.update(&self.stream, content, now);
         self.next = self.timeline.waiting().or_else(|| self.first_open());
-        self.publish()
+        if let Some(segments) = &mut self.segments {
+            if was_archive || self.timeline.ended() {
+                segments.replace(self.timeline.listed());
+            } else {
+                segments.extend(self.timeline.listed());
+            }
+        }
+    }
+
+    /// Whether it looks for segments at all.
+    pub(super) fn looks(&self) -> bool {
+        self.segments.is_some()
+    }
+
+    /// Whether an archive may turn out to have gaps, because some segments were never looked for.
+    pub(super) fn may_have_gaps(&self) -> bool {
+        let unlooked = self.segments.as_ref().map_or(0, Segments::unlooked);
+        self.timeline.ended() && unlooked > 0
+    }
+
+    /// The next segments to look for, see [`Segments::batch`].
+    pub(super) fn segments_to_look_for(
+        &self,
+        pass: Pass,
+        from: usize,
+        limit: usize,
+    ) -> (Vec<ContentId>, Option<usize>) {
+        let listed = self.timeline.listed();
+        let segments = self.segments.as_ref();
+        segments.map_or_else(Default::default, |segments| segments.batch(listed, pass, from, limit))
+    }
+
+    /// Takes what is known now of a segment, if it is listed; whether that is news.
+    pub(super) fn settle(&mut self, id: &ContentId, found: Found) -> bool {
+        self.segments.as_mut().is_some_and(|segments| segments.settle(id, found))
     }
 
     /// About how many bytes it takes.
@@ -127,17 +174,34 @@ impl View {
         /// What the timeline and the text take of each.
         const SEGMENT: usize = size_of::<Listed>() + 32 + 2 * 120;
         const PUSH: usize = 128;
-        self.timeline.listed().len() * SEGMENT + self.stream.pushes().count() * PUSH
+        let segment = SEGMENT + self.segments.as_ref().map_or(0, |_| Segments::BYTES);
+        self.timeline.listed().len() * segment + self.stream.pushes().count() * PUSH
     }
 
-    /// The list with segments from another gateway.
+    /// The list with segments from another gateway, which may have what this node lacks.
     pub(super) fn render(&self, gateway: &GatewayUrl) -> Vec<u8> {
-        self.write(&self.lasting_settings().gateway(gateway.clone()))
+        let settings = self.lasting_settings().gateway(gateway.clone());
+        let segments = self.timeline.listed().iter().map(|listed| &listed.segment);
+        assemble(segments, self.timeline.ended(), &settings)
     }
 
-    fn write(&self, settings: &ListSettings) -> Vec<u8> {
-        let segments = self.timeline.listed().iter().map(|listed| &listed.segment);
-        assemble(segments, self.timeline.ended(), settings)
+    /// The archive's list. Segments that cannot be had keep their place. Source: `spec/hls.md`, section 3, "GAP".
+    fn write_archive(&self) -> Vec<u8> {
+        let gaps = self.gaps();
+        let segments = self.timeline.listed().iter().enumerate();
+        let segments = segments.map(|(at, listed)| gaps.get(&at).unwrap_or(&listed.segment));
+        assemble(segments, true, &self.lasting_settings())
+    }
+
+    /// The segments that this node lacks, as they are listed.
+    fn gaps(&self) -> HashMap<usize, Segment> {
+        let absent = self.segments.iter().flat_map(|segments| segments.absent().keys());
+        let places = absent.filter_map(|place| usize::try_from(*place).ok());
+        let gap = |at| {
+            let Listed { segment, .. } = self.timeline.listed().get(at)?;
+            Some((at, segment.with_flags(Flags::new(segment.flags.discontinuity(), true))))
+        };
+        places.filter_map(gap).collect()
     }
 
     /// The settings with the target duration that was announced already: it is never lowered.
@@ -179,7 +243,8 @@ impl View {
         too_many
     }
 
-    fn publish(&mut self) -> Option<Playlist> {
+    /// Gives the list if it changed, or if what it lacks did.
+    pub(super) fn publish(&mut self) -> Option<Playlist> {
         let ended = self.timeline.ended();
         let listed = self.timeline.listed();
         let shown = self.published.as_ref();
@@ -191,7 +256,7 @@ impl View {
         }
         let bytes = match shown {
             Some(shown) if !grew && !ended => shown.bytes.clone(),
-            _ if ended => self.write(&self.lasting_settings()).into(),
+            _ if ended => self.write_archive().into(),
             _ => Bytes::copy_from_slice(self.list.as_bytes()),
         };
         let playlist = self.playlist(bytes, ended);
@@ -215,6 +280,8 @@ impl View {
             waiting: self.timeline.waiting(),
             passed: self.timeline.passed().len(),
             gap: self.stream.info().head > self.stream.info().finalized,
+            missing: self.segments.as_ref().map_or(0, |segments| segments.absent().len()),
+            unchecked: self.segments.as_ref().is_some_and(|segments| segments.open() > 0),
         }
     }
 }

@@ -1,10 +1,5 @@
 //! `/ipfs/{cid}` over real stores.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-};
-
 use alive_core::{
     ContentId,
     backend::{SharedStorage, Storage as _, StorageError},
@@ -14,7 +9,7 @@ use alive_node::{ContentReader, SharedContentReader};
 use alive_storage::DiskStorage;
 use bytes::Bytes;
 
-use crate::support::{Answer, Bench, config};
+use crate::support::{Answer, Bench, config, damage};
 
 /// Bytes that differ everywhere.
 fn content(len: usize) -> Vec<u8> {
@@ -123,21 +118,6 @@ async fn what_cannot_be_served_is_refused_by_name() {
     assert_eq!(bench.ask("GET", &format!("/ipfs/{absent}"), &only).await.status, 412);
     let bench = Bench::start().await;
     assert_eq!(bench.get(&format!("/ipfs/{id}")).await.status, 404, "a node without content");
-}
-
-/// Changes a byte in the middle of the largest file below a folder.
-fn damage(folder: &Path) {
-    let largest =
-        files(folder).into_iter().max_by_key(|path| fs::metadata(path).unwrap().len()).unwrap();
-    let mut bytes = fs::read(&largest).unwrap();
-    let middle = bytes.len() / 2;
-    bytes[middle] ^= 1;
-    fs::write(largest, bytes).unwrap();
-}
-
-fn files(folder: &Path) -> Vec<PathBuf> {
-    let paths = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
-    paths.flat_map(|path| if path.is_dir() { files(&path) } else { vec![path] }).collect()
 }
 
 #[tokio::test]

@@ -5,4 +5,5 @@ mod api;
 mod gateway;
 mod kill;
 mod lists;
+mod presence;
 mod support;

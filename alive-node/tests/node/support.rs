@@ -1,6 +1,11 @@
 //! A node on backends in memory, and a client that sends any bytes.
 
-use std::{collections::HashMap, time::Duration};
+use std::{
+    collections::HashMap,
+    fs,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use alive_core::{
     Chunk, ContentId, Network, Renditions, Segment, StreamId, Timestamp,
@@ -237,4 +242,19 @@ pub(crate) fn push(seq: u32, chunk: ContentId) -> String {
 pub(crate) fn push_segment(seq: u32, segment: &Segment) -> String {
     let Segment { content, duration, .. } = segment;
     format!(r#"{{"op":0,"link":"s","seq":{seq},"src":"{content}","len":{duration}}}"#)
+}
+
+/// Changes a byte in the middle of the largest file below a folder.
+pub(crate) fn damage(folder: &Path) {
+    let largest =
+        files(folder).into_iter().max_by_key(|path| fs::metadata(path).unwrap().len()).unwrap();
+    let mut bytes = fs::read(&largest).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    fs::write(largest, bytes).unwrap();
+}
+
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let paths = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    paths.flat_map(|path| if path.is_dir() { files(&path) } else { vec![path] }).collect()
 }

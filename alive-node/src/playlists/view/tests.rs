@@ -38,7 +38,8 @@ fn view(stream: Stream) -> View {
 }
 
 fn update(view: &mut View) -> Option<Playlist> {
-    view.update(&HashMap::new(), Timestamp::EPOCH)
+    view.arrange(&HashMap::new(), Timestamp::EPOCH);
+    view.publish()
 }
 
 #[test]
@@ -91,7 +92,7 @@ fn only_chunks_that_are_not_taken_yet_are_needed() {
     let seqs = |view: &View| view.needed().map(|(seq, _)| seq.as_u16()).collect::<Vec<_>>();
     assert_eq!(seqs(&view), [0, 1]);
     let refused = (0..4).map(|n| (content(n).canonical(), ChunkContent::Refused)).collect();
-    view.update(&refused, Timestamp::EPOCH);
+    view.arrange(&refused, Timestamp::EPOCH);
     assert_eq!(seqs(&view), [0; 0]);
     apply(&mut stream, &pushes[3..4]);
     view.set_stream(Arc::new(stream.clone()));
@@ -114,7 +115,8 @@ fn no_list_grows_beyond_its_limit() {
     ops.push(end());
     let mut view = view(stream(&ops));
     let ready = |n| (content(1000 + n).canonical(), ChunkContent::Ready(Arc::clone(&chunk)));
-    let playlist = view.update(&(0..count).map(ready).collect(), Timestamp::EPOCH).unwrap();
+    view.arrange(&(0..count).map(ready).collect(), Timestamp::EPOCH);
+    let playlist = view.publish().unwrap();
     let fit = u64::try_from(View::MAX_SEGMENTS).unwrap() / per_chunk;
     assert_eq!(u64::try_from(playlist.passed).unwrap(), count - fit);
 }
@@ -128,4 +130,60 @@ fn the_streamers_gateway_is_used_for_what_this_node_cannot_have() {
     configure.storage = StorageKind::Skynet;
     let skynet = Stream::create(&configure, 0, 1, Timestamp::EPOCH);
     assert_eq!(view(skynet).settings.gateway, configure.gateway);
+}
+
+const MISSING: Found = Found::Absent(crate::presence::Absence::Missing);
+
+#[test]
+fn an_archive_shows_gaps_in_place_and_heals() {
+    let mut ops: Vec<_> = (0..3).map(|n| push(n, content(n), r#","len":4"#)).collect();
+    ops.push(push(4, content(4), r#","len":4"#));
+    ops.push(end());
+    let mut view = view(stream(&ops)).checked();
+    let whole = update(&mut view).unwrap();
+    assert!(whole.unchecked);
+    for (n, found) in [(0, Found::Here), (1, MISSING), (2, Found::Here), (4, MISSING)] {
+        assert!(view.settle(&content(n), found));
+    }
+    let lacking = view.publish().unwrap();
+    assert_eq!((lacking.missing, lacking.unchecked, lacking.segments), (2, false, 4));
+    assert_ne!(lacking.etag, whole.etag);
+    let text = std::str::from_utf8(&lacking.bytes).unwrap();
+    let without = text.replace("#EXT-X-GAP\n", "").replace("VERSION:8", "VERSION:3");
+    assert_eq!(without.as_bytes(), &whole.bytes, "nothing else changes");
+    let list = MediaPlaylist::read(&lacking.bytes).unwrap();
+    assert_eq!(list.header().version, Some(8));
+    let flags: Vec<_> = list.segments().iter().map(|s| (s.gap, s.discontinuity)).collect();
+    assert_eq!(flags, [(false, false), (true, false), (false, false), (true, true)]);
+    let other = view.render(&"https://gw.example".parse().unwrap());
+    let other = MediaPlaylist::read(&other).unwrap();
+    assert!(other.segments().iter().all(|segment| !segment.gap), "others may have them");
+
+    assert!(view.settle(&content(1), Found::Here) && view.settle(&content(4), Found::Here));
+    let healed = view.publish().unwrap();
+    assert_eq!((&healed.bytes, &healed.etag, healed.missing), (&whole.bytes, &whole.etag, 0));
+}
+
+#[test]
+fn a_live_list_only_tells_what_is_missing_until_it_ends() {
+    let mut stream = stream(&[push(0, content(0), r#","len":4"#)]);
+    let mut view = view(stream.clone()).checked();
+    let before = update(&mut view).unwrap();
+    view.settle(&content(0), MISSING);
+    let after = view.publish().unwrap();
+    assert_eq!((&after.bytes, &after.etag, after.missing), (&before.bytes, &before.etag, 1));
+    apply(&mut stream, &[push(1, content(1), r#","len":4"#), end()]);
+    view.set_stream(Arc::new(stream));
+    let archive = update(&mut view).unwrap();
+    let list = MediaPlaylist::read(&archive.bytes).unwrap();
+    let gaps: Vec<_> = list.segments().iter().map(|segment| segment.gap).collect();
+    assert_eq!(gaps, [true, false]);
+}
+
+#[test]
+fn segments_from_elsewhere_are_not_looked_for() {
+    let settings = ListSettings::default().gateway("https://gw.example".parse().unwrap());
+    let stream = stream(&[push(0, content(0), r#","len":4"#), end()]);
+    let view = View::new(Arc::new(stream), Quality::Src, Duration::ZERO, settings).checked();
+    assert!(!view.looks());
 }
