@@ -19,13 +19,13 @@ pub(crate) struct Args {
     #[arg(long, env = "ALIVE_GATEWAY", value_name = "URL")]
     gw: Option<GatewayUrl>,
     /// Live layer to listen on.
-    #[arg(long, value_parser = ["gundb"])]
+    #[arg(long, env = "ALIVE_L2", value_parser = ["gundb"])]
     l2: Option<String>,
     /// The streamer's public key on the live layer.
-    #[arg(long = "pub", value_name = "KEY")]
+    #[arg(long = "pub", env = "ALIVE_PUB", value_name = "KEY")]
     live_key: Option<LiveKey>,
     /// Where the content lives; counts only when the stream is created.
-    #[arg(long, default_value = "ipfs", value_parser = ["ipfs", "skynet"])]
+    #[arg(long, env = "ALIVE_STORAGE", default_value = "ipfs", value_parser = ["ipfs", "skynet"])]
     storage: String,
 }
 

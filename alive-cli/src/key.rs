@@ -22,10 +22,10 @@ enum Action {
     #[command(after_help = "Example: alive key derive --account alice --role posting")]
     Derive {
         /// The account.
-        #[arg(long)]
+        #[arg(long, env = "ALIVE_ACCOUNT")]
         account: String,
         /// The role.
-        #[arg(long, default_value = "posting")]
+        #[arg(long, env = "ALIVE_ROLE", default_value = "posting")]
         role: Role,
     },
     /// Makes a new random key and prints its private and its public form.
