@@ -9,12 +9,13 @@ use alive_core::{
 use alive_hive::{
     HiveNetwork, PrivateKey,
     devnet::DevnetConfig,
+    is_account_name,
     rpc::{
         BroadcasterConfig, HiveBlockSource, HiveBlockSourceConfig, HiveBroadcaster, RpcClient,
         RpcConfig,
     },
 };
-use anyhow::Context as _;
+use anyhow::{Context as _, ensure};
 
 /// The chain and its nodes.
 #[derive(Clone, Debug, clap::Args)]
@@ -68,6 +69,8 @@ impl ChainArgs {
         account: AccountName,
         key: PrivateKey,
     ) -> anyhow::Result<SharedBroadcaster> {
+        let network = &self.network.name;
+        ensure!(is_account_name(account.as_str()), "{account} cannot be an account of {network}");
         let config = BroadcasterConfig::default()
             .custom_json_id(self.custom_json_id.as_str())
             .poll_interval(self.poll_interval());

@@ -34,8 +34,10 @@ const BLOCK_INTERVAL: Duration = Duration::from_secs(3);
 /// Time between pushes at normal speed. Of six segments of ten seconds it makes two direct pushes and two chunks, and no
 /// push falls near the closing of a segment.
 const PUSH_INTERVAL: Duration = Duration::from_secs(18);
-/// How long everything after the recording may take, at any speed.
+/// How long everything after the recording may take, besides the blocks that it waits for.
 const PATIENCE: Duration = Duration::from_mins(1);
+/// Blocks that everything after the recording waits for at most: a push on its way, the last ones, the end, with room.
+const BLOCKS_AFTER: u32 = 20;
 
 /// Plays a recording into a folder the way a recorder does, publishes it over a development chain, indexes it, serves it, and
 /// reads every byte back over HTTP. Fails unless every segment comes back as it was recorded, and in order.
@@ -91,6 +93,8 @@ struct Stage {
     node: RunningNode,
     backends: Backends,
     push_interval: Duration,
+    /// How long everything after the recording may take.
+    patience: Duration,
 }
 
 impl Stage {
@@ -127,7 +131,9 @@ impl Stage {
         let recorder = folder.join("recording");
         std::fs::create_dir(&recorder)?;
         let push_interval = PUSH_INTERVAL.div_f64(args.speed);
-        Ok(Self { folder: folder.to_owned(), id, devnet, node, backends, push_interval })
+        let patience = PATIENCE + BLOCKS_AFTER * block_interval;
+        let folder = folder.to_owned();
+        Ok(Self { folder, id, devnet, node, backends, push_interval, patience })
     }
 
     fn playlist_url(&self) -> String {
@@ -147,26 +153,41 @@ async fn perform(stage: &Stage, recording: Recording, args: &Args) -> anyhow::Re
     let config = SessionConfig::new(stage.id.clone(), &recorder, stage.folder.join("journal"))
         .interval(stage.push_interval)
         .poll_interval(Duration::from_millis(20))
+        .flush_timeout(Some(stage.patience))
         .end_stream(true);
     let session = Session::open(config, stage.backends.clone(), Some(ChainView::default())).await?;
     let shown = tokio::spawn(progress::show(session.progress()));
     let stop = CancellationToken::new();
-    let publishing = tokio::spawn(session.run(stop.clone()));
+    let mut publishing = tokio::spawn(session.run(stop.clone()));
 
     let recording = Arc::new(recording);
     let watching = tokio::spawn(readback::watch(stage.playlist_url(), recording.segments().len()));
     let started = Instant::now();
     let mut closed = Vec::new();
-    recording.play(&recorder, args.speed, |_, at| closed.push(at)).await?;
+    tokio::select! {
+        biased;
+        played = recording.play(&recorder, args.speed, |_, at| closed.push(at)) => played?,
+        // What cannot be published is told at once, not when the recording is over.
+        early = &mut publishing => {
+            early??;
+            bail!("publishing came to an end before the recording did");
+        }
+    }
 
-    let totals = tokio::time::timeout(PATIENCE, publishing).await;
+    let totals = tokio::time::timeout(stage.patience, publishing).await;
     let totals = totals.context("publishing did not come to an end")???;
     shown.await?;
-    let watched = tokio::time::timeout(PATIENCE, watching).await;
+    let watched = tokio::time::timeout(stage.patience, watching).await;
     let watched = watched.context("the playlist did not come to an end")???;
     let back = readback::read_all(&stage.playlist_url()).await?;
     compare(&recording, &back)?;
-    summary(&recording, &totals, &closed, &watched, started.elapsed());
+    output::line("");
+    output::line(format_args!(
+        "segments     {} recorded, {} back, byte for byte and in order",
+        recording.segments().len(),
+        back.len()
+    ));
+    summary(&totals, &closed, &watched, started.elapsed());
     Ok(())
 }
 
@@ -187,13 +208,7 @@ fn compare(recording: &Recording, back: &[bytes::Bytes]) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn summary(
-    recording: &Recording,
-    totals: &Totals,
-    closed: &[Instant],
-    watched: &Watched,
-    elapsed: Duration,
-) {
+fn summary(totals: &Totals, closed: &[Instant], watched: &Watched, elapsed: Duration) {
     let latencies = closed
         .iter()
         .zip(&watched.seen)
@@ -202,12 +217,6 @@ fn summary(
     latencies.sort();
     let median = latencies.get(latencies.len() / 2).copied().unwrap_or_default();
     let longest = latencies.last().copied().unwrap_or_default();
-    output::line("");
-    output::line(format_args!(
-        "segments     {} recorded, {} back, byte for byte and in order",
-        recording.segments().len(),
-        totals.segments
-    ));
     output::line(format_args!("chunks       {}", totals.chunks));
     output::line(format_args!(
         "operations   {} on the chain, besides the configure",

@@ -147,3 +147,25 @@ fn a_flag_wins_over_the_environment_which_wins_over_the_file() {
     let said = String::from_utf8_lossy(&refused.stderr).into_owned();
     assert!(!refused.status.success() && said.contains("posting-key"), "{said}");
 }
+
+#[test]
+fn what_cannot_be_published_is_told_with_what_to_do() {
+    let recording = sample("fmp4");
+    let output = run(&["demo", "--speed", "40", "--recording", recording.to_str().unwrap()]);
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(said.contains("set the recorder to MPEG-TS"), "{said}");
+}
+
+#[test]
+fn an_account_that_the_chain_cannot_have_is_refused_before_any_file_is_made() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = alive(&["stream", "--account", "../x", "--link", "s", "--folder", "recording"])
+        .current_dir(folder.path())
+        .env("ALIVE_POSTING_KEY", "5JZABPReZZqYBvrFYDAhmN6NQ6r9wDn9B9FnXPNLixhBaAyRbsq")
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(!output.status.success() && said.contains("../x cannot be an account"), "{said}");
+    assert_eq!(folder.path().read_dir().unwrap().count(), 0);
+}
