@@ -10,7 +10,8 @@ use std::{
 
 use alive_core::Excerpt;
 use reqwest::{StatusCode, Url};
-use serde_json::{Value, json};
+use serde::Deserialize;
+use serde_json::{Value, json, value::RawValue};
 
 use crate::network::ChainId;
 
@@ -77,6 +78,39 @@ impl RpcClient {
     /// # Errors
     /// [`RpcError`]: the node's own error, or what went wrong with the last node.
     pub async fn call(&self, method: &str, params: Value) -> Result<Value, RpcError> {
+        self.ask(method, params, |result| {
+            serde_json::from_str(result.get()).map_err(|_| RpcError::Answer("JSON within bounds"))
+        })
+        .await
+    }
+
+    /// Calls a method and reads its result with `read`.
+    ///
+    /// A result that `read` refuses, with [`RpcError::Answer`] say, is a failure of that node like any other: the next
+    /// one is asked. So whoever knows what the answer must look like says it here and not after the call.
+    ///
+    /// ```
+    /// use alive_hive::rpc::{RpcClient, RpcError};
+    /// # async fn run(client: RpcClient) -> Result<(), RpcError> {
+    /// let method = "condenser_api.get_block";
+    /// let block = client.ask(method, serde_json::json!([1]), |result| {
+    ///     let block: Option<serde_json::Value> =
+    ///         serde_json::from_str(result.get()).map_err(|_| RpcError::Answer("a block"))?;
+    ///     block.ok_or(RpcError::Answer("a block that exists"))
+    /// });
+    /// println!("{}", block.await?["timestamp"]);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// [`RpcError`]: the node's own error, or what went wrong with the last node.
+    pub async fn ask<T>(
+        &self,
+        method: &str,
+        params: Value,
+        read: impl Fn(&RawValue) -> Result<T, RpcError>,
+    ) -> Result<T, RpcError> {
         let id = self.0.next_id.fetch_add(1, Ordering::Relaxed);
         let body = json!({ "jsonrpc": "2.0", "method": method, "params": params, "id": id });
         let body = body.to_string();
@@ -86,7 +120,9 @@ impl RpcClient {
         for step in 0..count {
             let index = (first + step) % count;
             let Some(node) = self.0.nodes.get(index) else { continue };
-            match self.0.ask(node, body.clone(), id).await {
+            let answered = self.0.post(node, body.clone()).await;
+            let answered = answered.and_then(|answer| read(answer.result(id)?));
+            match answered {
                 Err(error) if error.is_of_this_node() => {
                     tracing::debug!(%node, method, %error, "the next node is asked");
                     // What a node said is a better reason than that others were silent.
@@ -105,16 +141,12 @@ impl RpcClient {
 }
 
 impl Inner {
-    async fn ask(&self, node: &Url, body: String, id: u64) -> Result<Value, RpcError> {
+    async fn post(&self, node: &Url, body: String) -> Result<Body, RpcError> {
         let request = self.http.post(node.clone()).header("content-type", "application/json");
         let response = request.body(body).send().await.map_err(transport)?;
         let status = response.status();
-        let body = self.body_of(response).await?;
-        // Errors come in the body whatever the status says; only what is no JSON-RPC is judged by the status.
-        read_answer(&body, id).map_err(|error| {
-            let is_answer = matches!(error, RpcError::Node(_));
-            if is_answer || status.is_success() { error } else { RpcError::Status(status) }
-        })
+        let bytes = self.body_of(response).await?;
+        Ok(Body { bytes, status })
     }
 
     async fn body_of(&self, mut response: reqwest::Response) -> Result<Vec<u8>, RpcError> {
@@ -129,19 +161,60 @@ impl Inner {
     }
 }
 
-/// The result or the error of an answer.
-pub(super) fn read_answer(body: &[u8], id: u64) -> Result<Value, RpcError> {
-    let not_json_rpc = || RpcError::NotJsonRpc(start_of(body));
-    let Ok(Value::Object(mut answer)) = serde_json::from_slice(body) else {
-        return Err(not_json_rpc());
-    };
-    if let Some(error) = answer.get("error").filter(|error| !error.is_null()) {
-        return Err(RpcError::Node(NodeError::read(error)));
+/// What a node answered.
+struct Body {
+    bytes: Vec<u8>,
+    status: StatusCode,
+}
+
+impl Body {
+    /// Errors come in the body whatever the status says; only what is no JSON-RPC is judged by the status.
+    fn result(&self, id: u64) -> Result<&RawValue, RpcError> {
+        read_answer(&self.bytes, id).map_err(|error| {
+            let is_answer = matches!(error, RpcError::Node(_));
+            if is_answer || self.status.is_success() {
+                error
+            } else {
+                RpcError::Status(self.status)
+            }
+        })
     }
-    if answer.get("id").and_then(Value::as_u64) != Some(id) {
+}
+
+/// The members of an answer that count.
+#[derive(Deserialize)]
+struct Answer<'a> {
+    #[serde(borrow, default, deserialize_with = "present")]
+    error: Option<&'a RawValue>,
+    #[serde(borrow, default, deserialize_with = "present")]
+    id: Option<&'a RawValue>,
+    #[serde(borrow, default, deserialize_with = "present")]
+    result: Option<&'a RawValue>,
+}
+
+/// A member that is there, be it null.
+fn present<'de: 'a, 'a, D: serde::Deserializer<'de>>(
+    from: D,
+) -> Result<Option<&'a RawValue>, D::Error> {
+    <&RawValue>::deserialize(from).map(Some)
+}
+
+/// The result or the error of an answer.
+pub(super) fn read_answer(body: &[u8], id: u64) -> Result<&RawValue, RpcError> {
+    let not_json_rpc = || RpcError::NotJsonRpc(start_of(body));
+    // A derived reader takes an array of the members, too.
+    if body.trim_ascii_start().first() != Some(&b'{') {
+        return Err(not_json_rpc());
+    }
+    let answer: Answer<'_> = serde_json::from_slice(body).map_err(|_| not_json_rpc())?;
+    if let Some(error) = answer.error.filter(|error| error.get() != "null") {
+        let error: Value = serde_json::from_str(error.get()).map_err(|_| not_json_rpc())?;
+        return Err(RpcError::Node(NodeError::read(&error)));
+    }
+    if answer.id.and_then(|id| serde_json::from_str(id.get()).ok()) != Some(id) {
         return Err(RpcError::OtherId);
     }
-    answer.remove("result").ok_or_else(not_json_rpc)
+    answer.result.ok_or_else(not_json_rpc)
 }
 
 /// The address stays out of the text: it may hold a password.
@@ -229,7 +302,8 @@ mod tests {
     use super::*;
 
     fn read(body: &str) -> Result<Value, RpcError> {
-        read_answer(body.as_bytes(), 7)
+        let result = read_answer(body.as_bytes(), 7)?;
+        Ok(serde_json::from_str(result.get()).unwrap())
     }
 
     #[test]

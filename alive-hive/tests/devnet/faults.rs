@@ -14,7 +14,7 @@ use axum::{
     response::{IntoResponse, Response},
     routing::post,
 };
-use serde_json::{Value, json};
+use serde_json::{Value, json, value::RawValue};
 use tokio::task::JoinSet;
 
 use super::support::{at, broadcaster, client, config, data, node, serve_at_start, source, start};
@@ -125,6 +125,27 @@ async fn a_node_that_fails_is_passed_over() {
     client.call("condenser_api.get_version", json!([])).await.unwrap();
     let none = of(&["http://127.0.0.1:1"]).call("condenser_api.get_version", json!([])).await;
     assert!(matches!(none, Err(RpcError::Transport(_))));
+}
+
+#[tokio::test]
+async fn a_result_that_its_reader_refuses_is_the_failure_of_that_node() {
+    let (good, mut tasks) = (node().await, JoinSet::new());
+    let lying: [Decide; 2] = [
+        |_| Act::Change(|result| *result = json!({ "block": "garbage" })),
+        |_| Act::Change(|result| *result = json!(null)),
+    ];
+    for decide in lying {
+        let first = bad(decide, &good.url(), &mut tasks).await;
+        let ask = async |nodes: &[&str]| {
+            let read = |result: &RawValue| {
+                let result: Value = serde_json::from_str(result.get()).unwrap();
+                result["chain_id"].as_str().map(str::to_owned).ok_or(RpcError::Answer("a chain"))
+            };
+            of(nodes).ask("condenser_api.get_version", json!([]), read).await
+        };
+        assert_eq!(ask(&[&first, &good.url()]).await.unwrap().len(), 64);
+        assert!(matches!(ask(&[&first]).await, Err(RpcError::Answer("a chain"))));
+    }
 }
 
 #[tokio::test]
