@@ -7,6 +7,7 @@ mod block_id;
 mod comment_extension;
 #[cfg(feature = "testing")]
 pub mod conformance;
+pub mod cost;
 #[cfg(feature = "devnet")]
 pub mod devnet;
 mod extract;
