@@ -1,4 +1,7 @@
-//! Who may act for an account: [`Authority`].
+//! Who may act for an account: [`Authority`], and what signatures a transaction needs: [`AuthorityRule`].
+
+mod rule;
+mod walk;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,12 +15,10 @@ use crate::{
     serialize::{DecodeError, DecodeReason, Field, Packer, Unpacker},
 };
 
-/// How far below the first authority the accounts in an authority are followed.
-const MAX_DEPTH: usize = 2;
-/// How many accounts are looked up for one authority.
-const MAX_ACCOUNTS: usize = 125;
-/// How many members of one authority are examined.
-const MAX_MEMBERS: usize = 40;
+pub use rule::{AuthorityError, AuthorityRule};
+pub use walk::{MAX_ACCOUNTS, MAX_DEPTH, MAX_MEMBERS};
+
+use walk::Walk;
 
 /// Keys and accounts with weights, and the weight that must come together.
 ///
@@ -74,14 +75,16 @@ impl Authority {
 
     /// Whether these keys meet it. `find` gives the authority of the same level of another account.
     ///
-    /// As hived does it: accounts are followed 2 levels deep, at most 125 of them, and of each authority at most 40
-    /// members count.
+    /// As hived does it: accounts are followed [`MAX_DEPTH`] levels deep, at most [`MAX_ACCOUNTS`] of them, and of each
+    /// authority at most [`MAX_MEMBERS`] members are looked at. One that asks for no weight is met by nobody's keys.
+    ///
+    /// This is about one authority; for a whole transaction see [`RequiredAuthorities`](crate::RequiredAuthorities).
     pub fn is_met<'a>(
         &'a self,
         keys: &BTreeSet<PublicKey>,
-        find: impl FnMut(&str) -> Option<&'a Self>,
+        find: impl Fn(&str) -> Option<&'a Self>,
     ) -> bool {
-        Check { keys, find, approved: BTreeSet::new(), looked_up: 0 }.is_met(self, 0)
+        Walk::new(keys).is_met(self, &find)
     }
 
     /// Whether this key alone meets it, by its own weight. The null key never does.
@@ -91,51 +94,6 @@ impl Authority {
     pub fn is_met_by_key(&self, key: &PublicKey) -> bool {
         let weight = self.key_auths.get(key).filter(|_| !key.is_null());
         weight.is_some_and(|weight| *weight > 0 && u32::from(*weight) >= self.weight_threshold)
-    }
-}
-
-/// One walk through an authority and those below it.
-struct Check<'k, 'a, F> {
-    keys: &'k BTreeSet<PublicKey>,
-    find: F,
-    approved: BTreeSet<&'a str>,
-    looked_up: usize,
-}
-
-impl<'a, F: FnMut(&str) -> Option<&'a Authority>> Check<'_, 'a, F> {
-    fn is_met(&mut self, authority: &'a Authority, depth: usize) -> bool {
-        let mut weight = 0_u32;
-        let mut left = MAX_MEMBERS;
-        for (key, key_weight) in authority.key_auths.iter().take(left) {
-            left -= 1;
-            if self.keys.contains(key) {
-                weight = weight.saturating_add((*key_weight).into());
-            }
-        }
-        for (name, account_weight) in authority.account_auths.iter().take(left) {
-            if weight >= authority.weight_threshold {
-                break;
-            }
-            if self.approves(name, depth) {
-                weight = weight.saturating_add((*account_weight).into());
-            }
-        }
-        weight >= authority.weight_threshold
-    }
-
-    fn approves(&mut self, name: &'a str, depth: usize) -> bool {
-        if self.approved.contains(name) {
-            return true;
-        }
-        if depth >= MAX_DEPTH || self.looked_up >= MAX_ACCOUNTS {
-            return false;
-        }
-        self.looked_up += 1;
-        let met = (self.find)(name).is_some_and(|below| self.is_met(below, depth + 1));
-        if met {
-            self.approved.insert(name);
-        }
-        met
     }
 }
 

@@ -33,7 +33,9 @@ mod transaction;
 mod validate;
 
 pub use asset::{Asset, AssetError, AssetSymbol};
-pub use authority::Authority;
+pub use authority::{
+    Authority, AuthorityError, AuthorityRule, MAX_ACCOUNTS, MAX_DEPTH, MAX_MEMBERS,
+};
 pub use block::{BlockMismatch, ReportedBlock, SignedBlock};
 pub use block_id::{BlockId, TransactionId};
 pub use comment_extension::{Beneficiary, CommentExtension};
@@ -45,7 +47,9 @@ pub use hex_text::HexError;
 pub use json_form::{JsonError, JsonForm, JsonReason};
 pub use keys::{KeyError, PrivateKey, PublicKey, Role};
 pub use merkle::MerkleRoot;
-pub use network::{ChainId, HiveNetwork, KeyPrefix, KeyPrefixError};
+pub use network::{
+    ChainId, HiveNetwork, HiveNetworkError, KeyPrefix, KeyPrefixError, Symbol, SymbolError,
+};
 pub use operation::{
     AccountCreate, AccountUpdate2, Comment, CommentOptions, CustomJson, Operation, Transfer,
     TransferToVesting, Vote,

@@ -5,11 +5,10 @@ use std::collections::{BTreeSet, VecDeque};
 use alive_core::Timestamp;
 
 use crate::{
-    authority::Authority,
     block_id::{BlockId, TransactionId},
     header::HeaderError,
     json_form::JsonForm,
-    keys::{KeyError, PrivateKey, PublicKey, Role},
+    keys::{KeyError, PrivateKey, PublicKey},
     serialize::Pack,
     time::{TimePoint, TimePointError},
     transaction::SignedTransaction,
@@ -300,32 +299,10 @@ impl Devnet {
         if keys.len() < signers.len() {
             return Err(TransactionError::DuplicateSignature);
         }
+        let rule = self.config.network.authority_rule(self.history.head_time());
+        let find = |name: &str, role| self.accounts.find(name)?.authority(role);
         let required = signed.transaction.required_authorities();
-        let levels = [
-            (Role::Owner, &required.owner),
-            (Role::Active, &required.active),
-            (Role::Posting, &required.posting),
-        ];
-        for (role, names) in levels {
-            for name in names {
-                self.check_authority(name, role, &keys)?;
-            }
-        }
-        Ok(())
-    }
-
-    fn check_authority(
-        &self,
-        name: &str,
-        role: Role,
-        keys: &BTreeSet<PublicKey>,
-    ) -> Result<(), TransactionError> {
-        let find = |name: &str| -> Option<&Authority> { self.accounts.find(name)?.authority(role) };
-        let authority = find(name).ok_or_else(|| TransactionError::unknown_account(name))?;
-        if authority.is_met(keys, find) {
-            return Ok(());
-        }
-        Err(TransactionError::MissingAuthority { role, account: name.into() })
+        required.check(&keys, rule, find).map_err(TransactionError::from)
     }
 
     fn check_place_and_time(&self, signed: &SignedTransaction) -> Result<(), TransactionError> {

@@ -4,6 +4,7 @@ use alive_core::Excerpt;
 
 use crate::{
     asset::Asset,
+    authority::AuthorityError,
     keys::Role,
     signature::SignatureError,
     time::TimePoint,
@@ -67,6 +68,12 @@ pub enum TransactionError {
         /// Of which account.
         account: Box<str>,
     },
+    /// Operations of the posting authority share a transaction with others, under the rule that forbids it.
+    #[error(
+        "Transactions with operations required posting authority cannot be combined with transactions requiring \
+         active or owner authority."
+    )]
+    MixedAuthorities,
     /// A signature is refused.
     #[error("{}", signature_text(.0))]
     Signature(SignatureError),
@@ -83,6 +90,20 @@ pub enum TransactionError {
     /// There is no such account.
     #[error("unknown key: no account {0}")]
     UnknownAccount(Excerpt),
+    /// A signature is of a key that nothing needs, under the rule that forbids it.
+    #[error("Unnecessary signature(s) detected")]
+    UnneededSignature,
+}
+
+impl From<AuthorityError> for TransactionError {
+    fn from(error: AuthorityError) -> Self {
+        match error {
+            AuthorityError::Missing { role, account } => Self::MissingAuthority { role, account },
+            AuthorityError::MixedWithPosting => Self::MixedAuthorities,
+            AuthorityError::UnknownAccount(name) => Self::unknown_account(&name),
+            AuthorityError::UnneededSignature => Self::UnneededSignature,
+        }
+    }
 }
 
 /// Custom operations of one account in one block. Source: `spec/hive.md`, section 4.3.
@@ -96,6 +117,14 @@ const TAPOS: (i64, &str, &str) =
     (4_030_200, "transaction_tapos_exception", "transaction tapos exception");
 const DUPLICATE_SIGNATURE: (i64, &str, &str) =
     (3_060_000, "tx_duplicate_sig", "duplicate signature included");
+const IRRELEVANT_SIGNATURE: (i64, &str, &str) =
+    (3_050_000, "tx_irrelevant_sig", "irrelevant signature included");
+/// Its number was not recorded; clients tell it by its words.
+const MIXED: (i64, &str, &str) = (
+    3_000_000,
+    "tx_combined_auths_with_posting",
+    "posting authority combined with other authorities",
+);
 const UNKNOWN_KEY: (i64, &str, &str) = (13, "N5boost16exception_detail", "unknown key");
 
 impl TransactionError {
@@ -123,8 +152,10 @@ impl TransactionError {
             Self::DuplicateSignature => DUPLICATE_SIGNATURE,
             Self::Expired { .. } | Self::ExpiresTooLate { .. } => EXPIRATION,
             Self::MissingAuthority { role, .. } => missing(*role),
+            Self::MixedAuthorities => MIXED,
             Self::Tapos(_) => TAPOS,
             Self::UnknownAccount(_) => UNKNOWN_KEY,
+            Self::UnneededSignature => IRRELEVANT_SIGNATURE,
         }
     }
 }
