@@ -257,11 +257,7 @@ impl Devnet {
     /// All that hived asks before it takes a transaction, in its order.
     fn judge(&self, signed: SignedTransaction) -> Result<Pending, TransactionError> {
         signed.validate()?;
-        let packs: &[Pack] = if signed.transaction.packs_differ() {
-            &[Pack::Hf26, Pack::Legacy]
-        } else {
-            &[Pack::Legacy]
-        };
+        let packs = packs_to_try(&signed);
         let known = |id: &TransactionId| self.history.find(id).is_some() || self.pool.has(id);
         if packs.iter().any(|pack| known(&signed.id(*pack))) {
             return Err(TransactionError::Duplicate);
@@ -272,7 +268,7 @@ impl Devnet {
     }
 
     /// The pack that the signatures sign; they are tried in turn, and the last one's error counts.
-    fn authorized_pack(
+    pub(super) fn authorized_pack(
         &self,
         signed: &SignedTransaction,
         packs: &[Pack],
@@ -421,6 +417,11 @@ impl Devnet {
     fn apply_pending(&mut self, pending: &Pending) -> Result<(), TransactionError> {
         self.apply(&pending.signed.transaction.operations)
     }
+}
+
+/// The packs that signatures may sign, in the order in which hived tries them.
+pub(super) fn packs_to_try(signed: &SignedTransaction) -> &'static [Pack] {
+    if signed.transaction.packs_differ() { &[Pack::Hf26, Pack::Legacy] } else { &[Pack::Legacy] }
 }
 
 /// Why the chain failed; no transaction or request can cause it.

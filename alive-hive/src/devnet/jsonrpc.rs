@@ -157,9 +157,10 @@ impl Fault {
 
     /// hived's own exception: code, name, its general words, and what happened.
     pub(super) fn exception(code: i64, name: &str, general: &str, format: &str) -> Self {
+        // The client made of hived's own code parses the time and fails over one that is none; a fault has no clock.
         let context = json!({
             "level": "error", "file": "devnet", "line": 0, "method": "call", "hostname": "",
-            "thread_name": "", "timestamp": "",
+            "thread_name": "", "timestamp": "1970-01-01T00:00:00",
         });
         let stack = json!([{ "context": context, "format": format, "data": {} }]);
         let data = json!({ "code": code, "name": name, "message": general, "stack": stack });

@@ -24,11 +24,12 @@ impl Devnet {
     pub(super) fn get_block_header(&self, params: &Value) -> Answered {
         let num = params::number(params::named(params, "block_num")?)?;
         let Some(block) = self.block(num)? else { return Ok(json!({}).into()) };
-        let mut header = block.header.to_json();
-        if let Some(members) = header.as_object_mut() {
-            members.remove("witness_signature");
-        }
-        Ok(json!({ "header": header }).into())
+        Ok(json!({ "header": unsigned_header(&block) }).into())
+    }
+
+    pub(super) fn get_block_header_condenser(&self, params: &Value) -> Answered {
+        let block = self.block(params::number(params::first(params)?)?)?;
+        Ok(block.map_or(Value::Null, |block| unsigned_header(&block)).into())
     }
 
     pub(super) fn get_block_range(&self, params: &Value) -> Answered {
@@ -60,7 +61,7 @@ impl Devnet {
         Ok(json.into())
     }
 
-    fn block(&self, num: u32) -> Result<Option<BlockRecord>, Fault> {
+    pub(super) fn block(&self, num: u32) -> Result<Option<BlockRecord>, Fault> {
         let prefix = &self.config.network.key_prefix;
         let read = |text: String| BlockRecord::read(text.as_bytes(), prefix).map_err(failed);
         self.block_text(num)?.map(read).transpose()
@@ -72,6 +73,14 @@ impl Devnet {
         let bytes = self.log.read(index as usize).map_err(failed)?;
         bytes.map(|bytes| String::from_utf8(bytes).map_err(failed)).transpose()
     }
+}
+
+fn unsigned_header(block: &BlockRecord) -> Value {
+    let mut header = block.header.to_json();
+    if let Some(members) = header.as_object_mut() {
+        members.remove("witness_signature");
+    }
+    header
 }
 
 /// The log could not be read: nothing that the client did.

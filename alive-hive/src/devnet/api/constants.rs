@@ -33,7 +33,7 @@ impl Devnet {
     /// `get_config`, of both APIs: the constants that clients look at.
     pub(super) fn constants(&self) -> Value {
         let symbol =
-            |symbol: AssetSymbol| json!({ "nai": symbol.nai(), "precision": symbol.precision() });
+            |symbol: AssetSymbol| json!({ "nai": symbol.nai(), "decimals": symbol.precision() });
         let network = &self.config.network;
         json!({
             "HIVE_CHAIN_ID": network.chain_id,

@@ -8,6 +8,7 @@ mod broadcast;
 mod constants;
 mod params;
 mod properties;
+mod transactions;
 
 use alive_core::Timestamp;
 use serde_json::Value;
@@ -127,6 +128,7 @@ impl Devnet {
     fn call(&mut self, call: &Call, now: Timestamp) -> Answered {
         let Call { api, method, params } = call;
         match api.as_str() {
+            "account_history_api" => self.account_history_api(method, params),
             "block_api" => self.block_api(method, params),
             "condenser_api" => self.condenser_api(method, params),
             "database_api" => self.database_api(method, params),
@@ -139,6 +141,14 @@ impl Devnet {
                 _ => Err(Fault::unknown_method(api, method)),
             },
             _ => Err(Fault::unknown_method(api, method)),
+        }
+    }
+
+    fn account_history_api(&self, method: &str, params: &Value) -> Answered {
+        match method {
+            "get_ops_in_block" => self.get_ops_in_block(params),
+            "get_transaction" => self.get_transaction(params),
+            _ => Err(Fault::unknown_method("account_history_api", method)),
         }
     }
 
@@ -157,11 +167,15 @@ impl Devnet {
             "broadcast_transaction_synchronous" => self.broadcast_synchronous(params),
             "get_accounts" => self.get_accounts(params),
             "get_block" => self.get_block_condenser(params),
+            "get_block_header" => self.get_block_header_condenser(params),
             "get_config" => params::none(params).map(|()| self.constants().into()),
             "get_dynamic_global_properties" => {
                 params::none(params).map(|()| self.properties(JsonForm::Legacy).into())
             }
+            "get_ops_in_block" => self.get_ops_in_block_condenser(params),
+            "get_transaction" => self.get_transaction_condenser(params),
             "get_version" => params::none(params).map(|()| self.version().into()),
+            "verify_authority" => self.verify_authority_condenser(params),
             _ => Err(Fault::unknown_method("condenser_api", method)),
         }
     }
@@ -174,6 +188,7 @@ impl Devnet {
                 params::none(params).map(|()| self.properties(JsonForm::Hf26).into())
             }
             "get_version" => params::none(params).map(|()| self.version().into()),
+            "verify_authority" => self.verify_authority(params),
             "verify_signatures" => self.verify_signatures(params),
             _ => Err(Fault::unknown_method("database_api", method)),
         }
