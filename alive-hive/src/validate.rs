@@ -119,6 +119,8 @@ pub enum InvalidOperation {
 }
 
 type Checked = Result<(), InvalidOperation>;
+/// Says what is wrong with a text that must be JSON.
+pub(crate) type JsonRule = fn(&str) -> Result<(), StrictJsonError>;
 
 impl Transaction {
     /// Refuses what hived refuses whatever the state of the chain, and also a `custom_json` whose data is not strict
@@ -129,13 +131,18 @@ impl Transaction {
     /// # Errors
     /// [`Invalid`] says which operation breaks which rule.
     pub fn validate(&self) -> Result<(), Invalid> {
+        self.validate_with(check_strict_json)
+    }
+
+    /// [`Self::validate`] with another judge of what is JSON.
+    fn validate_with(&self, json: JsonRule) -> Result<(), Invalid> {
         if self.operations.is_empty() {
             return Err(Invalid::NoOperations);
         }
         for (index, operation) in self.operations.iter().enumerate() {
             let name = operation.name();
             let invalid = |reason| Invalid::Operation { index, name, reason };
-            check_operation(operation).map_err(invalid)?;
+            check_operation(operation, json).map_err(invalid)?;
         }
         check_size(self.to_bytes(Pack::Legacy).len())
     }
@@ -147,7 +154,12 @@ impl SignedTransaction {
     /// # Errors
     /// [`Invalid`] says which operation breaks which rule.
     pub fn validate(&self) -> Result<(), Invalid> {
-        self.transaction.validate()?;
+        self.validate_with(check_strict_json)
+    }
+
+    /// [`Self::validate`] with another judge of what is JSON, as a node needs.
+    pub(crate) fn validate_with(&self, json: JsonRule) -> Result<(), Invalid> {
+        self.transaction.validate_with(json)?;
         check_size(self.to_bytes(Pack::Legacy).len())
     }
 }
@@ -156,20 +168,20 @@ fn check_size(bytes: usize) -> Result<(), Invalid> {
     if bytes > Transaction::MAX_BYTES { Err(Invalid::TooLarge(bytes)) } else { Ok(()) }
 }
 
-fn check_operation(operation: &Operation) -> Checked {
+fn check_operation(operation: &Operation, json: JsonRule) -> Checked {
     match operation {
-        Operation::AccountCreate(op) => check_account_create(op),
-        Operation::AccountUpdate2(op) => check_account_update(op),
-        Operation::Comment(op) => check_comment(op),
+        Operation::AccountCreate(op) => check_account_create(op, json),
+        Operation::AccountUpdate2(op) => check_account_update(op, json),
+        Operation::Comment(op) => check_comment(op, json),
         Operation::CommentOptions(op) => check_comment_options(op),
-        Operation::CustomJson(op) => check_custom_json(op),
+        Operation::CustomJson(op) => check_custom_json(op, json),
         Operation::Transfer(op) => check_transfer(op),
         Operation::TransferToVesting(op) => check_vesting(op),
         Operation::Vote(op) => check_vote(op),
     }
 }
 
-fn check_custom_json(op: &CustomJson) -> Checked {
+fn check_custom_json(op: &CustomJson, json: JsonRule) -> Checked {
     let auths = op.required_auths.len() + op.required_posting_auths.len();
     if auths == 0 || auths > MAX_CUSTOM_JSON_AUTHS {
         return Err(InvalidOperation::Auths(auths));
@@ -183,7 +195,7 @@ fn check_custom_json(op: &CustomJson) -> Checked {
     }
     check_len("id", &op.id, MAX_CUSTOM_JSON_ID_BYTES)?;
     check_len("json", &op.json, MAX_CUSTOM_JSON_BYTES)?;
-    check_json("json", &op.json)
+    check_json("json", &op.json, json)
 }
 
 fn check_vote(op: &Vote) -> Checked {
@@ -193,7 +205,7 @@ fn check_vote(op: &Vote) -> Checked {
     check_percent("weight", op.weight.unsigned_abs())
 }
 
-fn check_comment(op: &Comment) -> Checked {
+fn check_comment(op: &Comment, json: JsonRule) -> Checked {
     check_len("title", &op.title, TEXT_BYTES - 1)?;
     if op.body.is_empty() {
         return Err(InvalidOperation::Empty("body"));
@@ -204,7 +216,7 @@ fn check_comment(op: &Comment) -> Checked {
     check_name("author", &op.author)?;
     check_len("parent_permlink", &op.parent_permlink, TEXT_BYTES - 1)?;
     check_len("permlink", &op.permlink, TEXT_BYTES - 1)?;
-    check_metadata("json_metadata", &op.json_metadata)
+    check_metadata("json_metadata", &op.json_metadata, json)
 }
 
 fn check_comment_options(op: &CommentOptions) -> Checked {
@@ -246,24 +258,24 @@ fn check_vesting(op: &TransferToVesting) -> Checked {
     check_amount("amount", op.amount, AssetSymbol::Hive, 1)
 }
 
-fn check_account_create(op: &AccountCreate) -> Checked {
+fn check_account_create(op: &AccountCreate, json: JsonRule) -> Checked {
     check_name("new_account_name", &op.new_account_name)?;
     check_name("creator", &op.creator)?;
     check_amount("fee", op.fee, AssetSymbol::Hive, 0)?;
     check_authority("owner", &op.owner)?;
     check_authority("active", &op.active)?;
     check_authority("posting", &op.posting)?;
-    check_metadata("json_metadata", &op.json_metadata)
+    check_metadata("json_metadata", &op.json_metadata, json)
 }
 
-fn check_account_update(op: &AccountUpdate2) -> Checked {
+fn check_account_update(op: &AccountUpdate2, json: JsonRule) -> Checked {
     check_name("account", &op.account)?;
     let levels = [("owner", &op.owner), ("active", &op.active), ("posting", &op.posting)];
     for (field, authority) in levels {
         authority.iter().try_for_each(|authority| check_authority(field, authority))?;
     }
-    check_metadata("json_metadata", &op.json_metadata)?;
-    check_metadata("posting_json_metadata", &op.posting_json_metadata)
+    check_metadata("json_metadata", &op.json_metadata, json)?;
+    check_metadata("posting_json_metadata", &op.posting_json_metadata, json)
 }
 
 fn check_authority(field: &'static str, authority: &Authority) -> Checked {
@@ -290,12 +302,12 @@ fn check_amount(field: &'static str, asset: Asset, symbol: AssetSymbol, min: i64
     if right { Ok(()) } else { Err(InvalidOperation::Amount(field)) }
 }
 
-fn check_json(field: &'static str, text: &str) -> Checked {
-    check_strict_json(text).map_err(|source| InvalidOperation::Json { field, source })
+fn check_json(field: &'static str, text: &str, json: JsonRule) -> Checked {
+    json(text).map_err(|source| InvalidOperation::Json { field, source })
 }
 
-fn check_metadata(field: &'static str, text: &str) -> Checked {
-    if text.is_empty() { Ok(()) } else { check_json(field, text) }
+fn check_metadata(field: &'static str, text: &str, json: JsonRule) -> Checked {
+    if text.is_empty() { Ok(()) } else { check_json(field, text, json) }
 }
 
 #[cfg(test)]

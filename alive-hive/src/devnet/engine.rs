@@ -19,6 +19,7 @@ use super::{
     block_record::{BlockRecord, Packed, RecordError},
     config::DevnetConfig,
     history::History,
+    lenient_json::check_lenient_json,
     log::{BlockLog, LogError},
     pool::{Pending, Pool},
     refusal::{MAX_CUSTOM_OPS, TransactionError},
@@ -256,7 +257,7 @@ impl Devnet {
 
     /// All that hived asks before it takes a transaction, in its order.
     fn judge(&self, signed: SignedTransaction) -> Result<Pending, TransactionError> {
-        signed.validate()?;
+        signed.validate_with(check_lenient_json)?;
         let packs = packs_to_try(&signed);
         let known = |id: &TransactionId| self.history.find(id).is_some() || self.pool.has(id);
         if packs.iter().any(|pack| known(&signed.id(*pack))) {

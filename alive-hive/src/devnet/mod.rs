@@ -17,6 +17,7 @@ mod engine;
 pub mod fuzzing;
 mod history;
 mod jsonrpc;
+mod lenient_json;
 mod log;
 mod pool;
 mod refusal;
