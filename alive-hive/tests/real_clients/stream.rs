@@ -30,7 +30,9 @@ const PAYLOADS: [&str; 4] = [
 
 /// hived of today is built with the usual prefix on test networks, too.
 fn testnet_with_stm() -> HiveNetwork {
-    HiveNetwork { key_prefix: KeyPrefix::STM, ..HiveNetwork::hive_testnet() }
+    let mut network = HiveNetwork::hive_testnet();
+    network.key_prefix = KeyPrefix::STM;
+    network
 }
 
 async fn started(network: HiveNetwork) -> DevnetServer {
