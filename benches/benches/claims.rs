@@ -6,10 +6,12 @@
 use std::{collections::HashMap, hint::black_box, io::Write, time::Duration};
 
 use alive_core::{Index, Op, SignedOp, Timestamp};
-use alive_hive::{ChainId, Pack, SignAlgorithm, Transaction};
+use alive_hive::{
+    ChainId, Pack, PrivateKey, RecoverRule, RecoverableSignature, SignAlgorithm, Transaction,
+};
 use alive_playlist::{ListSettings, LivePlaylist, MediaPlaylist, assemble};
 use aws_lc_rs::digest;
-use benches::attempts::{attempts, raw_key};
+use benches::attempts::{attempts, raw_key, to_raw};
 use benches::day::{self, Dates, Ids};
 use benches::files::{PROFILES, bytes, id_of_bytes, id_of_file};
 use benches::indexes::{append, apply, apply_blocks, prepared};
@@ -216,4 +218,51 @@ fn sign(rounds: Rounds) {
     let got = compare(rounds, ours, peer);
     let claim = format!("{} attempts, at most 1.1:", attempts.len());
     report("sign 500 custom_json / libsecp256k1", got, &claim, Some(got.ratio <= 1.1));
+    recover(rounds, &digests, &key);
+    serialise(rounds, &transactions);
+}
+
+fn recover(rounds: Rounds, digests: &[[u8; 32]], key: &PrivateKey) {
+    let sign = |digest| RecoverableSignature::sign(digest, key, SignAlgorithm::Dhive);
+    let signatures: Vec<_> = digests.iter().map(|digest| (digest, sign(digest))).collect();
+    let raw: Vec<_> = signatures.iter().map(|(digest, signed)| to_raw(digest, signed)).collect();
+    let ours = || {
+        time(|| {
+            for (digest, signature) in &signatures {
+                black_box(signature.recover(digest, RecoverRule::Hived).expect("it was signed"));
+            }
+        })
+    };
+    let peer = || {
+        time(|| {
+            for (message, signature) in &raw {
+                black_box(signature.recover_ecdsa(*message).expect("it was signed"));
+            }
+        })
+    };
+    let got = compare(rounds, ours, peer);
+    report("recover 500 keys / libsecp256k1", got, "at most 1.05:", Some(got.ratio <= 1.05));
+}
+
+fn serialise(rounds: Rounds, transactions: &[Transaction]) {
+    let bytes: Vec<_> = transactions.iter().map(|t| t.to_bytes(Pack::Legacy)).collect();
+    let ours = || {
+        time(|| {
+            for transaction in transactions {
+                black_box(transaction.id(Pack::Legacy));
+            }
+        })
+    };
+    let peer = || {
+        time(|| {
+            for bytes in &bytes {
+                black_box(Sha256::digest(bytes));
+            }
+        })
+    };
+    let got = compare(rounds, ours, peer);
+    let each = got.ours / u32::try_from(transactions.len()).expect("small");
+    let claim = format!("{each:.2?} each, claim 2 µs:");
+    let holds = each < Duration::from_micros(2);
+    report("serialise and id 500 custom_json / sha2", got, &claim, Some(holds));
 }

@@ -7,10 +7,10 @@ use std::hint::black_box;
 use alive_hive::{
     ChainId, Pack, RecoverRule, RecoverableSignature, SignAlgorithm, SignedTransaction, Transaction,
 };
-use benches::attempts::{attempts, raw_key};
+use benches::attempts::{attempts, raw_key, to_raw};
 use benches::transactions::{key, transactions};
 use criterion::{BatchSize, Criterion, Throughput};
-use secp256k1::{Message, ecdsa::RecoverableSignature as Raw, ecdsa::RecoveryId};
+use secp256k1::{Message, ecdsa::RecoverableSignature as Raw};
 use sha2::{Digest, Sha256};
 
 /// Transactions signed in one run. A signature takes 1.98 attempts in the mean, so one transaction says little.
@@ -82,13 +82,6 @@ fn recovering(criterion: &mut Criterion, transactions: &[Transaction]) {
         });
     });
     group.finish();
-}
-
-fn to_raw(digest: &[u8; 32], signature: &RecoverableSignature) -> (Message, Raw) {
-    let id = RecoveryId::from_u8_masked(signature.recovery_id().expect("it was just made"));
-    let (_, compact) = signature.as_bytes().split_at(1);
-    let raw = Raw::from_compact(compact, id).expect("it was just made");
-    (Message::from_digest(*digest), raw)
 }
 
 fn serialising(criterion: &mut Criterion, transactions: &[Transaction]) {

@@ -1,7 +1,7 @@
 //! Signing without us: the attempts of libsecp256k1 that a canonical signature needs, and nothing around them.
 
 use alive_hive::{PrivateKey, RecoverableSignature};
-use secp256k1::{Message, SecretKey, ecdsa::RecoverableSignature as Raw};
+use secp256k1::{Message, SecretKey, ecdsa::RecoverableSignature as Raw, ecdsa::RecoveryId};
 use sha2::{Digest, Sha256};
 
 /// One call of libsecp256k1: a digest and the additional data of its nonce.
@@ -30,6 +30,14 @@ pub fn attempts(digests: &[[u8; 32]], key: &SecretKey) -> Vec<Attempt> {
         }
     }
     all
+}
+
+/// A digest and its signature in the form of libsecp256k1.
+pub fn to_raw(digest: &[u8; 32], signature: &RecoverableSignature) -> (Message, Raw) {
+    let id = RecoveryId::from_u8_masked(signature.recovery_id().expect("it was just made"));
+    let (_, compact) = signature.as_bytes().split_at(1);
+    let raw = Raw::from_compact(compact, id).expect("it was just made");
+    (Message::from_digest(*digest), raw)
 }
 
 impl Attempt {

@@ -1,8 +1,10 @@
 // @hiveio/dhive
 import assert from 'node:assert/strict'
+import { createRequire } from 'node:module'
 import { isDeepStrictEqual } from 'node:util'
 import dhive from '@hiveio/dhive'
 import { comment, commentOptions, customJson } from './job.mjs'
+import { nanoseconds } from './measure.mjs'
 import { untilInBlocks } from './watch.mjs'
 
 const { Client, PrivateKey, PublicKey, Signature, cryptoUtils } = dhive
@@ -112,4 +114,30 @@ export function check({ cases, chainId, prefix }) {
       login: PrivateKey.fromLogin(account, password, role).toString(),
     }
   })
+}
+
+/// How long signing, recovering and serialising take.
+export function bench({ samples, wif, ...rounds }) {
+  const key = PrivateKey.fromString(wif)
+  const all = samples.map(({ legacy, digest, signature }) => ({
+    digest: Buffer.from(digest, 'hex'),
+    signature: Signature.fromString(signature),
+    transaction: legacy,
+  }))
+  return {
+    // Without a compiler the package falls back to its own JavaScript.
+    version: isNative() ? 'native' : 'JavaScript',
+    sign: nanoseconds(all, rounds, ({ digest }) => key.sign(digest)),
+    recover: nanoseconds(all, rounds, ({ digest, signature }) => signature.recover(digest)),
+    id: nanoseconds(all, rounds, ({ transaction }) => cryptoUtils.generateTrxId(transaction)),
+  }
+}
+
+function isNative() {
+  try {
+    createRequire(import.meta.url)('secp256k1/bindings')
+    return true
+  } catch {
+    return false
+  }
 }

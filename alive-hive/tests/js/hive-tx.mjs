@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { PrivateKey, PublicKey, Signature, Transaction, callRPC, config } from 'hive-tx'
 import { comment, commentOptions, customJson } from './job.mjs'
+import { nanoseconds } from './measure.mjs'
 import { ofBlockApi, untilInBlocks } from './watch.mjs'
 
 const toHex = (bytes) => Buffer.from(bytes).toString('hex')
@@ -87,4 +88,20 @@ export function check({ cases, chainId, prefix }) {
       login: PrivateKey.fromLogin(account, password, role).toString(),
     }
   })
+}
+
+/// How long signing, recovering and serialising take; the last one gives the digest, too.
+export function bench({ samples, wif, ...rounds }) {
+  const key = PrivateKey.fromString(wif)
+  const all = samples.map(({ legacy, digest, signature }) => ({
+    digest: Buffer.from(digest, 'hex'),
+    signature: Signature.from(signature),
+    transaction: new Transaction({ transaction: legacy }),
+  }))
+  return {
+    version: 'JavaScript',
+    sign: nanoseconds(all, rounds, ({ digest }) => key.sign(digest)),
+    recover: nanoseconds(all, rounds, ({ digest, signature }) => signature.getPublicKey(digest)),
+    id: nanoseconds(all, rounds, ({ transaction }) => transaction.digest()),
+  }
 }

@@ -2,6 +2,7 @@
 import createBeekeeper from '@hiveio/beekeeper'
 import { BlogPostOperation, createHiveChain, createWaxFoundation } from '@hiveio/wax'
 import { customJson } from './job.mjs'
+import { nanoseconds } from './measure.mjs'
 import { ofBlockApi, untilInBlocks } from './watch.mjs'
 
 /// The calls of a node that wax itself does not describe.
@@ -144,4 +145,24 @@ export async function check({ cases, chainId }) {
     await keys.removeKey(key)
   }
   return answers
+}
+
+/// How long signing, recovering and serialising take; signing is that of beekeeper.
+export async function bench({ samples, wif, ...rounds }) {
+  const wax = await createWaxFoundation()
+  const keys = await wallet()
+  const key = await keys.importKey(wif)
+  const all = samples.map(({ hf26, digest, signature }) => ({
+    digest,
+    signature,
+    transaction: wax.createTransactionFromJson(hf26),
+  }))
+  return {
+    version: 'WebAssembly',
+    sign: nanoseconds(all, rounds, ({ digest }) => keys.signDigest(key, digest)),
+    recover: nanoseconds(all, rounds, ({ digest, signature }) =>
+      wax.getPublicKeyFromSignature(digest, signature),
+    ),
+    id: nanoseconds(all, rounds, ({ transaction }) => transaction.id),
+  }
 }

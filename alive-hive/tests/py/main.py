@@ -4,9 +4,10 @@ standard output.
 usage: python main.py WORK < JOB
 """
 import json
+import statistics
 import sys
 import time
-from binascii import hexlify
+from binascii import hexlify, unhexlify
 
 from beem import Hive
 from beem.account import Account
@@ -15,6 +16,7 @@ from beem.blockchain import Blockchain
 from beem.transactionbuilder import TransactionBuilder
 from beembase import operations
 from beembase.signedtransactions import Signed_Transaction
+from beemgraphenebase import ecdsasig
 from beemgraphenebase.account import PasswordKey, PrivateKey, PublicKey
 
 DEADLINE_SECS = 60
@@ -162,7 +164,39 @@ def check(job):
     return answers
 
 
-WORKS = {"stream": stream, "refused": refused, "check": check}
+def nanoseconds(samples, job, run):
+    """How long `run` takes for one of the samples: the median of some batches after one that warms up."""
+
+    def batch():
+        start, count, took = time.perf_counter_ns(), 0, 0
+        while took < job["millis"] * 1e6:
+            run(samples[count % len(samples)])
+            count += 1
+            took = time.perf_counter_ns() - start
+        return took / count
+
+    batch()
+    return statistics.median(batch() for _ in range(job["batches"]))
+
+
+def bench(job):
+    """How long signing, recovering and serialising take; signing and recovering hash the message, too."""
+    wif, samples, chain = job["wif"], [], chain_of(job)
+    for sample in job["samples"]:
+        transaction = Signed_Transaction({**sample["legacy"], "prefix": job["prefix"]})
+        transaction.deriveDigest(chain)
+        samples.append((transaction, transaction.message, unhexlify(sample["signature"])))
+    return {
+        "version": f"Python, {ecdsasig.SECP256K1_MODULE}",
+        "sign": nanoseconds(samples, job, lambda sample: ecdsasig.sign_message(sample[1], wif)),
+        "recover": nanoseconds(
+            samples, job, lambda sample: ecdsasig.verify_message(sample[1], sample[2])
+        ),
+        "id": nanoseconds(samples, job, lambda sample: sample[0].id),
+    }
+
+
+WORKS = {"stream": stream, "refused": refused, "check": check, "bench": bench}
 
 if __name__ == "__main__":
     json.dump(WORKS[sys.argv[1]](json.load(sys.stdin)), sys.stdout)

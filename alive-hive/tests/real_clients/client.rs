@@ -13,6 +13,8 @@ use serde_json::Value;
 
 use crate::packages::Packages;
 
+/// Where the programs are; the benches of the workspace run them, too.
+const SOURCES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../alive-hive/tests");
 /// A program that says nothing for so long is stuck.
 const DEADLINE: Duration = Duration::from_mins(4);
 
@@ -28,8 +30,7 @@ pub(crate) enum Client {
 impl Client {
     /// Does one piece of work with the client and gives what the program answers.
     pub(crate) fn run(self, work: &str, job: &Value) -> Value {
-        let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests");
-        let packages = Packages::ready(&sources, Path::new(env!("CARGO_TARGET_TMPDIR")));
+        let packages = Packages::ready(Path::new(SOURCES), Path::new(env!("CARGO_TARGET_TMPDIR")));
         let node = |name| {
             let mut node = Command::new("node");
             node.args(["main.mjs", name]).current_dir(&packages.js);
