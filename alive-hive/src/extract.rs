@@ -3,13 +3,14 @@
 //! Operations of others, of any shape, are skipped and never fail a block. Source: `spec/hive.md`, section 5.4.
 
 use alive_core::{
-    AccountName, OpError, SignedOp,
+    SignedOp,
     backend::{Block, BlockRef, RefusedOp},
 };
 use serde_json::Value;
 
 use crate::{
     block_id::{BlockId, TransactionId},
+    block_text::signed_op,
     json_form::{JsonError, JsonReason, Object, items, text},
     time::TimePoint,
 };
@@ -151,17 +152,8 @@ impl ExtractedOp {
     /// The operation is refused, and why; the account is named if it is a single valid one.
     pub fn read(&self) -> Result<SignedOp, RefusedOp> {
         let names = self.required_posting_auths.iter().map(Value::as_str);
-        let Some(names) = names.collect::<Option<Vec<_>>>() else {
-            let reason = OpError::Envelope("required_posting_auths is no list of names");
-            return Err(RefusedOp { account: None, reason });
-        };
-        SignedOp::from_parts(&names, &self.json).map_err(|reason| {
-            let account = match names.as_slice() {
-                [name] => name.parse::<AccountName>().ok(),
-                _ => None,
-            };
-            RefusedOp { account, reason }
-        })
+        let names = names.collect::<Option<Vec<_>>>();
+        signed_op(names.as_deref(), &self.json)
     }
 }
 
@@ -189,6 +181,8 @@ fn list(body: &Value, name: &str) -> Vec<Value> {
 mod tests {
     use rstest::rstest;
     use serde_json::json;
+
+    use alive_core::AccountName;
 
     use super::*;
 

@@ -3,9 +3,9 @@
 use serde_json::Value;
 
 use crate::{
-    BlockAnswer, JsonForm, KeyPrefix, Operation, Pack, PrivateKey, PublicKey, RecoverRule,
-    RecoverableSignature, ReportedBlock, SignedHeader, SignedTransaction, Transaction,
-    check_strict_json, extract_blocks,
+    BlockAnswer, BlockHeader, BlockId, BlockReader, JsonForm, KeyPrefix, Operation, Pack,
+    PrivateKey, PublicKey, RecoverRule, RecoverableSignature, ReportedBlock, SignedHeader,
+    SignedTransaction, TimePoint, Transaction, check_strict_json, extract_blocks,
 };
 
 const PREFIX: &KeyPrefix = &KeyPrefix::STM;
@@ -73,6 +73,85 @@ pub fn block_json(data: &[u8]) {
         let _ = block.check_header();
         let _ = block.check_transactions(PREFIX);
     }
+}
+
+/// Answers with blocks: the byte scan finds what the parser finds, in the bytes as they are and in the same bytes as the
+/// transactions of two blocks whose headers are right.
+pub fn scanned_blocks(data: &[u8]) {
+    let reader = BlockReader::new("alive-test", KeyPrefix::STM);
+    for method in [BlockAnswer::Block, BlockAnswer::BlockRange, BlockAnswer::Condenser] {
+        same_by_scan(&reader, data, method);
+    }
+    let (one, two) = data.split_at(data.len() / 2);
+    let blocks = framed_blocks(&[data, one, two]);
+    same_by_scan(&reader, &blocks, BlockAnswer::BlockRange);
+}
+
+/// Whatever is JSON must be read alike.
+fn same_by_scan(reader: &BlockReader, result: &[u8], method: BlockAnswer) {
+    if serde_json::from_slice::<Value>(result).is_err() {
+        let _ = reader.read(result, method);
+        return;
+    }
+    let (scanned, parsed) = (reader.read(result, method), reader.parse(result, method));
+    let text = || String::from_utf8_lossy(result);
+    assert_eq!(scanned.is_ok(), parsed.is_ok(), "{scanned:?}, {parsed:?} of {}", text());
+    if let (Ok(scanned), Ok(parsed)) = (scanned, parsed) {
+        assert_eq!(scanned, parsed, "of {}", text());
+    }
+}
+
+/// An answer of `block_api.get_block_range` as hived writes it, of blocks with these texts as their transactions. Ids and
+/// links are right; signatures are none.
+pub fn framed_blocks(transactions: &[&[u8]]) -> Vec<u8> {
+    let mut answer = br#"{"blocks":["#.to_vec();
+    let mut previous = BlockId::ZERO;
+    for (at, transactions) in transactions.iter().enumerate() {
+        let root = if transactions.is_empty() { [0; 20] } else { [9; 20] };
+        let header = BlockHeader {
+            previous,
+            timestamp: TimePoint::from_unix_secs(1_800_000_000),
+            witness: "alive.wit".into(),
+            transaction_merkle_root: crate::MerkleRoot::from_bytes(root),
+            extensions: Vec::new(),
+        };
+        let signed =
+            SignedHeader { header, witness_signature: RecoverableSignature::from_bytes([1; 65]) };
+        if at > 0 {
+            answer.push(b',');
+        }
+        previous = push_block(&mut answer, &signed, transactions, b"");
+    }
+    answer.extend(b"]}");
+    answer
+}
+
+/// Writes a block in the order in which hived writes its members, whatever its transactions and their ids are, and gives
+/// back its id. The header must not have extensions.
+pub fn push_block(
+    to: &mut Vec<u8>,
+    signed: &SignedHeader,
+    transactions: &[u8],
+    transaction_ids: &[u8],
+) -> BlockId {
+    let header = &signed.header;
+    let id = signed.block_id().unwrap_or(BlockId::ZERO);
+    let head = format!(
+        r#"{{"previous":"{}","timestamp":"{}","witness":"{}","transaction_merkle_root":"{}","extensions":[],"witness_signature":"{}","transactions":["#,
+        header.previous,
+        header.timestamp,
+        header.witness,
+        header.transaction_merkle_root,
+        signed.witness_signature,
+    );
+    let key = PublicKey::NULL.to_text(PREFIX);
+    let tail = format!(r#"],"block_id":"{id}","signing_key":"{key}","transaction_ids":["#);
+    to.extend(head.bytes());
+    to.extend(transactions);
+    to.extend(tail.bytes());
+    to.extend(transaction_ids);
+    to.extend(b"]}");
+    id
 }
 
 /// Texts that hived may carry: what is accepted is JSON for others, too.

@@ -100,7 +100,7 @@ impl HeaderExtension {
     const HARDFORK_VOTE: &str = "hardfork_version_vote";
 
     /// Reads an extension; never fails, since what is not understood is kept as it is.
-    fn from_json(value: &Value) -> Self {
+    pub(crate) fn from_json(value: &Value) -> Self {
         Self::read(value).unwrap_or_else(|_| Self::Unknown(value.clone()))
     }
 

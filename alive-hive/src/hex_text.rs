@@ -10,6 +10,12 @@ pub(crate) fn read_hex<const N: usize>(text: &str) -> Result<[u8; N], HexError> 
     }
 }
 
+/// Reads exactly `N` bytes from as many hexadecimal digits as they need.
+pub(crate) fn read_hex_bytes<const N: usize>(digits: &[u8]) -> Option<[u8; N]> {
+    let mut bytes = [0_u8; N];
+    hex::decode_to_slice(digits, &mut bytes).ok().map(|()| bytes)
+}
+
 /// Why a text is not the hexadecimal form of an identifier or a digest.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]

@@ -4,6 +4,8 @@ mod asset;
 mod authority;
 mod block;
 mod block_id;
+mod block_reader;
+mod block_text;
 mod comment_extension;
 #[cfg(feature = "testing")]
 pub mod conformance;
@@ -23,6 +25,7 @@ mod nonce;
 mod operation;
 #[cfg(feature = "rpc")]
 pub mod rpc;
+mod scan;
 mod scheme;
 mod serialize;
 mod sign;
@@ -38,6 +41,7 @@ pub use authority::{
 };
 pub use block::{BlockMismatch, ReportedBlock, SignedBlock};
 pub use block_id::{BlockId, TransactionId};
+pub use block_reader::{BlockReader, BlockTextError};
 pub use comment_extension::{Beneficiary, CommentExtension};
 pub use extract::{BlockAnswer, ExtractedBlock, ExtractedOp, extract_blocks};
 pub use header::{

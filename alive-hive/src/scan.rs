@@ -1,0 +1,232 @@
+//! Passes over blocks that cannot hold an operation of ours before any of their JSON is parsed: [`Scanner`].
+//!
+//! # Why nothing is missed
+//! A text of JSON that reads as our id either stands there byte for byte between its quotes, or has an escape of a
+//! character that needs none: `\u00` and a digit from 2 to 7. One pass over the transactions of a block looks for both and
+//! for the end of the transactions. The end, `],"block_id":"`, cannot be inside a text, where its quotes would have
+//! backslashes. It could stand deeper inside the transactions, but then header and id around it do not fit: every block
+//! that is passed over has the id that its header hashes to and names the one before it. What has another form than
+//! that in which hived writes blocks (white space, another order of members, an extension of a header that is unknown)
+//! is not passed over but left to the parser.
+
+use memchr::{arch::all::packedpair::Pair, memchr, memrchr};
+use serde_json::Value;
+
+use crate::{
+    block_id::BlockId,
+    header::{BlockHeader, HeaderExtension, SignedHeader},
+    hex_text::read_hex_bytes,
+    merkle::MerkleRoot,
+    signature::RecoverableSignature,
+};
+
+/// Looks through answers of `block_api.get_block_range` and `block_api.get_block` for one `custom_json` id.
+#[derive(Clone, Debug)]
+pub(crate) struct Scanner {
+    /// The id between its quotes.
+    needle: Box<[u8]>,
+    /// Two bytes of the needle that are rare in most texts.
+    rare: [(usize, u8); 2],
+}
+
+/// A block of an answer.
+#[derive(Clone, Debug)]
+pub(crate) struct Span<'t> {
+    /// Header and signature, which hash to `block_id`.
+    pub(crate) header: SignedHeader,
+    pub(crate) block_id: BlockId,
+    /// Whether it may hold an operation of ours and must be parsed.
+    pub(crate) is_ours: bool,
+    /// The whole block.
+    pub(crate) text: &'t [u8],
+}
+
+/// What ends the transactions of a block.
+const END: &[u8] = br#"],"block_id":""#;
+/// Bytes that are looked at in one turn of the loop that the compiler makes vectors of.
+const WIDE: usize = 128;
+/// Longest name of a witness and longest key text, in bytes. Longer ones are left to the parser.
+const MAX_NAME: usize = 64;
+/// Longest list of header extensions, in bytes. Longer ones are left to the parser.
+const MAX_EXTENSIONS: usize = 512;
+
+impl Scanner {
+    /// `None` for an id that has a character which writers of JSON may escape: blocks must be parsed then.
+    pub(crate) fn new(id: &str) -> Option<Self> {
+        let is_plain =
+            |byte: &u8| matches!(byte, b' '..=b'~') && !matches!(byte, b'"' | b'\\' | b'/');
+        if id.is_empty() || id.len() > MAX_NAME || !id.as_bytes().iter().all(is_plain) {
+            return None;
+        }
+        let needle: Box<[u8]> = format!("\"{id}\"").into_bytes().into();
+        let pair = Pair::new(&needle)?;
+        let at = |index: u8| needle.get(usize::from(index)).map(|byte| (usize::from(index), *byte));
+        let rare = [at(pair.index1())?, at(pair.index2())?];
+        Some(Self { needle, rare })
+    }
+
+    /// The block of `{"block":{..}}` as hived writes it; `None` if it is anything else.
+    pub(crate) fn single<'t>(&self, result: &'t [u8]) -> Option<Vec<Span<'t>>> {
+        let (span, rest) = self.block(result.strip_prefix(br#"{"block":"#)?)?;
+        (rest == b"}").then(|| vec![span])
+    }
+
+    /// The blocks of `{"blocks":[..]}` as hived writes it; `None` if it is anything else.
+    pub(crate) fn range<'t>(&self, result: &'t [u8]) -> Option<Vec<Span<'t>>> {
+        let mut rest = result.strip_prefix(br#"{"blocks":["#)?;
+        let mut spans: Vec<Span<'t>> = Vec::new();
+        loop {
+            let (span, after) = self.block(rest)?;
+            if spans.last().is_some_and(|last| last.block_id != span.header.header.previous) {
+                return None;
+            }
+            spans.push(span);
+            match after.strip_prefix(b",") {
+                Some(next) => rest = next,
+                None => return (after == b"]}").then_some(spans),
+            }
+        }
+    }
+
+    /// One block, and what follows it.
+    fn block<'t>(&self, text: &'t [u8]) -> Option<(Span<'t>, &'t [u8])> {
+        let mut cursor = Cursor(text);
+        let header = cursor.header()?;
+        let (end, is_ours) = self.end(cursor.0)?;
+        // A block with a root of nothing has no transactions, and no other has none.
+        let is_empty = end == 0;
+        if is_empty != (header.header.transaction_merkle_root == MerkleRoot::EMPTY) {
+            return None;
+        }
+        cursor.skip(end)?;
+        cursor.eat(END)?;
+        let block_id = BlockId::from_bytes(cursor.hex()?);
+        cursor.eat(br#"","signing_key":""#)?;
+        cursor.text(MAX_NAME)?;
+        cursor.eat(br#","transaction_ids":["#)?;
+        // Ids have no bracket; what stands there is looked at by nobody.
+        cursor.skip(memchr(b']', cursor.0)?)?;
+        cursor.eat(b"]}")?;
+        let is_right = header.block_id().is_ok_and(|real| real == block_id);
+        let text = text.get(..text.len() - cursor.0.len())?;
+        is_right.then_some((Span { header, block_id, is_ours, text }, cursor.0))
+    }
+
+    /// Where the transactions end, and whether there may be an operation of ours among them.
+    fn end(&self, transactions: &[u8]) -> Option<(usize, bool)> {
+        let mut is_ours = false;
+        let mut from = 0;
+        loop {
+            let (to, is_last) = match self.is_quiet(transactions.get(from..)?) {
+                Some(true) => {
+                    from += WIDE;
+                    continue;
+                }
+                Some(false) => (from + WIDE, false),
+                None => (transactions.len(), true),
+            };
+            for at in from..to {
+                let rest = transactions.get(at..)?;
+                match rest.first()? {
+                    b']' if rest.starts_with(END) => return Some((at, is_ours)),
+                    b'"' => is_ours |= rest.starts_with(&self.needle),
+                    b'\\' => is_ours |= is_needless_escape(transactions, at),
+                    _ => {}
+                }
+            }
+            if is_last {
+                return None;
+            }
+            from = to;
+        }
+    }
+
+    /// Whether nothing of interest can begin in the next [`WIDE`] bytes; `None` if fewer follow. Three pairs of bytes
+    /// are looked for at once: of an escape, of the end of transactions, of the id.
+    #[inline]
+    fn is_quiet(&self, text: &[u8]) -> Option<bool> {
+        let wide = |from: usize| text.get(from..)?.first_chunk::<WIDE>();
+        let [(one_at, one), (two_at, two)] = self.rare;
+        let (at, next, third) = (wide(0)?, wide(1)?, wide(3)?);
+        let (ones, twos) = (wide(one_at)?, wide(two_at)?);
+        let pairs = at.iter().zip(next).zip(third).zip(ones).zip(twos);
+        // Without a branch, so that it becomes vector code. Zero where both bytes of a pair are there.
+        let least = pairs.fold(u8::MAX, |least, ((((at, next), third), a), b)| {
+            let escape = (at ^ b'\\') | (next ^ b'u');
+            let end = (at ^ b']') | (third ^ b'b');
+            let id = (a ^ one) | (b ^ two);
+            least.min(escape).min(end).min(id)
+        });
+        Some(least != 0)
+    }
+}
+
+/// Whether at this backslash a character of ASCII is written as `\u00..` that needs no escape.
+fn is_needless_escape(text: &[u8], at: usize) -> bool {
+    let is_one = matches!(text.get(at..at + 5), Some([_, b'u', b'0', b'0', b'2'..=b'7']));
+    // After an even number of other backslashes it is one itself; else it is what the one before it escapes.
+    let before = text.get(..at).unwrap_or_default();
+    let run = before.iter().rev().take_while(|byte| **byte == b'\\').count();
+    is_one && run % 2 == 0
+}
+
+/// What is left of a text that is read from left to right.
+struct Cursor<'t>(&'t [u8]);
+
+impl<'t> Cursor<'t> {
+    fn eat(&mut self, literal: &[u8]) -> Option<()> {
+        self.0 = self.0.strip_prefix(literal)?;
+        Some(())
+    }
+
+    fn skip(&mut self, count: usize) -> Option<&'t [u8]> {
+        let (skipped, rest) = self.0.split_at_checked(count)?;
+        self.0 = rest;
+        Some(skipped)
+    }
+
+    fn hex<const N: usize>(&mut self) -> Option<[u8; N]> {
+        read_hex_bytes(self.skip(2 * N)?)
+    }
+
+    /// Up to and with the quote that ends a text without escapes.
+    fn text(&mut self, max: usize) -> Option<&'t str> {
+        let window = self.0.get(..max + 1).unwrap_or(self.0);
+        let text = self.skip(memchr(b'"', window)?)?;
+        self.eat(b"\"")?;
+        if memrchr(b'\\', text).is_some() {
+            return None;
+        }
+        std::str::from_utf8(text).ok()
+    }
+
+    /// Up to and with the bracket that opens the transactions.
+    fn header(&mut self) -> Option<SignedHeader> {
+        self.eat(br#"{"previous":""#)?;
+        let previous = BlockId::from_bytes(self.hex()?);
+        self.eat(br#"","timestamp":""#)?;
+        let timestamp = self.text(MAX_NAME)?.parse().ok()?;
+        self.eat(br#","witness":""#)?;
+        let witness = self.text(MAX_NAME)?.to_owned();
+        self.eat(br#","transaction_merkle_root":""#)?;
+        let transaction_merkle_root = MerkleRoot::from_bytes(self.hex()?);
+        self.eat(br#"","extensions":"#)?;
+        let extensions = self.extensions()?;
+        self.eat(br#","witness_signature":""#)?;
+        let witness_signature = RecoverableSignature::from_bytes(self.hex()?);
+        self.eat(br#"","transactions":["#)?;
+        let header =
+            BlockHeader { previous, timestamp, witness, transaction_merkle_root, extensions };
+        Some(SignedHeader { header, witness_signature })
+    }
+
+    fn extensions(&mut self) -> Option<Vec<HeaderExtension>> {
+        if self.eat(b"[]").is_some() {
+            return Some(Vec::new());
+        }
+        let window = self.0.get(..MAX_EXTENSIONS).unwrap_or(self.0);
+        let end = memchr::memmem::find(window, br#"],"witness_signature":""#)?;
+        let values: Vec<Value> = serde_json::from_slice(self.skip(end + 1)?).ok()?;
+        Some(values.iter().map(HeaderExtension::from_json).collect())
+    }
+}

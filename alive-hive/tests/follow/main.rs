@@ -1,0 +1,5 @@
+//! Blocks out of the text of answers, and following a chain over nodes of any kind.
+#![cfg(test)]
+
+mod reader;
+mod support;
