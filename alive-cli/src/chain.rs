@@ -7,7 +7,7 @@ use alive_core::{
     backend::{Block, BlockSource as _, Next, SharedBlockSource, SharedBroadcaster},
 };
 use alive_hive::{
-    HiveNetwork, PrivateKey,
+    HiveNetwork, HiveNetworkError, PrivateKey,
     devnet::DevnetConfig,
     is_account_name,
     rpc::{
@@ -20,8 +20,9 @@ use anyhow::{Context as _, ensure};
 /// The chain and its nodes.
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct ChainArgs {
-    /// The network: `hive`, `hive_mirrornet`, `hive_testnet`, `blurt`, `steem`, or `devnet` for `alive devnet`.
-    #[arg(long, default_value = "hive", env = "ALIVE_NETWORK", value_parser = known_network)]
+    /// The network: `hive`, `hive_mirrornet`, `hive_testnet`, `blurt`, `steem`, or `devnet` for `alive devnet`; any other of
+    /// the family by its parameters, as `mine,chain-id=HEX,prefix=TST`.
+    #[arg(long, default_value = "hive", env = "ALIVE_NETWORK", value_parser = known_network, value_name = "NETWORK")]
     network: HiveNetwork,
     /// Address of an API node of the network; several are tried in order.
     #[arg(
@@ -43,7 +44,7 @@ pub(crate) struct ChainArgs {
 fn known_network(name: &str) -> Result<HiveNetwork, String> {
     match name {
         "devnet" => Ok(DevnetConfig::default().network),
-        name => HiveNetwork::known(name).ok_or_else(|| format!("there is no network {name}")),
+        text => text.parse().map_err(|error: HiveNetworkError| error.to_string()),
     }
 }
 
