@@ -2,6 +2,8 @@
 
 mod account;
 pub mod backend;
+#[cfg(feature = "cache")]
+mod cached_keys;
 mod chunk;
 #[cfg(feature = "testing")]
 pub mod conformance;
@@ -25,6 +27,8 @@ mod time;
 pub mod timeline;
 
 pub use account::{AccountName, AccountNameError, Network, NetworkError};
+#[cfg(feature = "cache")]
+pub use cached_keys::{CachedAccountKeys, KeyCacheConfig};
 pub use chunk::{Chunk, ChunkError, ChunkWriter};
 pub use content::{CODEC_DAG_PB, CODEC_RAW, ContentId, ContentIdError, HASH_SHA2_256, StorageKind};
 pub use gateway::{GatewayUrl, GatewayUrlError};

@@ -1,9 +1,7 @@
 //! Which accounts exist: [`Accounts`].
 
-use std::time::Duration;
-
 use alive_core::{
-    AccountName, Network,
+    AccountName, CachedAccountKeys, KeyCacheConfig, Network,
     backend::{
         AccountKeys as _, KeysError, SharedAccountKeys, SharedStreamStore, StoreError,
         StreamStore as _,
@@ -15,9 +13,8 @@ use alive_core::{
 pub(crate) struct Accounts {
     network: Network,
     store: SharedStreamStore,
-    chain: Option<SharedAccountKeys>,
-    /// What the chain said lately: viewers must not be able to make this node ask it again and again.
-    said: moka::sync::Cache<AccountName, bool>,
+    /// Behind a cache: viewers must not be able to make this node ask the chain again and again.
+    chain: Option<CachedAccountKeys<SharedAccountKeys>>,
 }
 
 /// Nobody can be asked.
@@ -30,18 +27,13 @@ pub(crate) enum AccountsError {
 }
 
 impl Accounts {
-    /// How many answers of the chain are remembered.
-    const REMEMBERED: u64 = 10_000;
-    /// For how long.
-    const FOR: Duration = Duration::from_mins(1);
-
     pub(crate) fn new(
         network: Network,
         store: SharedStreamStore,
         chain: Option<SharedAccountKeys>,
     ) -> Self {
-        let said = moka::sync::Cache::builder().max_capacity(Self::REMEMBERED);
-        Self { network, store, chain, said: said.time_to_live(Self::FOR).build() }
+        let cached = |chain| CachedAccountKeys::new(chain, KeyCacheConfig::default());
+        Self { network, store, chain: chain.map(cached) }
     }
 
     /// Whether there is such an account.
@@ -50,11 +42,6 @@ impl Accounts {
             return Ok(true);
         }
         let Some(chain) = &self.chain else { return Ok(false) };
-        if let Some(said) = self.said.get(account) {
-            return Ok(said);
-        }
-        let known = chain.authority(account).await?.is_some();
-        self.said.insert(account.clone(), known);
-        Ok(known)
+        Ok(chain.authority(account).await?.is_some())
     }
 }

@@ -86,6 +86,24 @@ pub trait AccountKeys: Debug + Send + Sync {
         account: &AccountName,
     ) -> impl Future<Output = Result<Option<AccountAuthority>, KeysError>> + Send;
 
+    /// The same, asked by one to whom a signature did not match what [`authority`](Self::authority) said: a backend that
+    /// remembers answers looks whether the keys have changed, unless it has just done so.
+    ///
+    /// # Errors
+    /// The backend cannot be reached or failed.
+    fn authority_again(
+        &self,
+        account: &AccountName,
+    ) -> impl Future<Output = Result<Option<AccountAuthority>, KeysError>> + Send {
+        self.authority(account)
+    }
+
+    /// Tells that a block changed the account: what a backend remembers of it is wrong from now on.
+    fn forget(&self, account: &AccountName) {
+        // A backend that remembers nothing has nothing to forget.
+        let _ = account;
+    }
+
     /// The chain.
     fn network(&self) -> &Network;
 }
@@ -145,6 +163,17 @@ impl AccountKeys for SharedAccountKeys {
         self.0.authority_boxed(account).await
     }
 
+    async fn authority_again(
+        &self,
+        account: &AccountName,
+    ) -> Result<Option<AccountAuthority>, KeysError> {
+        self.0.authority_again_boxed(account).await
+    }
+
+    fn forget(&self, account: &AccountName) {
+        self.0.forget_erased(account);
+    }
+
     fn network(&self) -> &Network {
         self.0.network_erased()
     }
@@ -155,6 +184,11 @@ trait Erased: Debug + Send + Sync {
         &'a self,
         account: &'a AccountName,
     ) -> Boxed<'a, Result<Option<AccountAuthority>, KeysError>>;
+    fn authority_again_boxed<'a>(
+        &'a self,
+        account: &'a AccountName,
+    ) -> Boxed<'a, Result<Option<AccountAuthority>, KeysError>>;
+    fn forget_erased(&self, account: &AccountName);
     fn network_erased(&self) -> &Network;
 }
 
@@ -164,6 +198,17 @@ impl<K: AccountKeys> Erased for K {
         account: &'a AccountName,
     ) -> Boxed<'a, Result<Option<AccountAuthority>, KeysError>> {
         Box::pin(self.authority(account))
+    }
+
+    fn authority_again_boxed<'a>(
+        &'a self,
+        account: &'a AccountName,
+    ) -> Boxed<'a, Result<Option<AccountAuthority>, KeysError>> {
+        Box::pin(self.authority_again(account))
+    }
+
+    fn forget_erased(&self, account: &AccountName) {
+        self.forget(account);
     }
 
     fn network_erased(&self) -> &Network {

@@ -253,6 +253,17 @@ impl<B: AccountKeys> AccountKeys for Flaky<B> {
         self.call("authority", self.inner.authority(account)).await
     }
 
+    async fn authority_again(
+        &self,
+        account: &AccountName,
+    ) -> Result<Option<AccountAuthority>, KeysError> {
+        self.call("authority_again", self.inner.authority_again(account)).await
+    }
+
+    fn forget(&self, account: &AccountName) {
+        self.inner.forget(account);
+    }
+
     fn network(&self) -> &Network {
         self.inner.network()
     }
