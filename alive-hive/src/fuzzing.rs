@@ -6,6 +6,7 @@ use crate::{
     BlockAnswer, BlockHeader, BlockId, BlockReader, JsonForm, KeyPrefix, Operation, Pack,
     PrivateKey, PublicKey, RecoverRule, RecoverableSignature, ReportedBlock, SignedHeader,
     SignedTransaction, TimePoint, Transaction, check_strict_json, extract_blocks,
+    post::PostMetadata,
 };
 
 const PREFIX: &KeyPrefix = &KeyPrefix::STM;
@@ -39,6 +40,25 @@ pub fn transaction_json(data: &[u8]) {
         }
         let _ = transaction.validate();
     }
+}
+
+/// Metadata of posts: what is accepted prints to the same members, and an edit changes nothing but what it names.
+pub fn post_metadata(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    let Ok(metadata) = text.parse::<PostMetadata>() else { return };
+    let again: Result<PostMetadata, _> = metadata.to_string().parse();
+    assert_eq!(again.as_ref(), Ok(&metadata), "of {text:?}");
+    let mut edited = metadata.clone();
+    edited.set_ended();
+    assert!(edited.is_ended(), "of {text:?}");
+    assert_eq!(edited.stream(), metadata.stream(), "of {text:?}");
+    assert_eq!(edited.chat_archives(), metadata.chat_archives(), "of {text:?}");
+    for (name, value) in metadata.members().filter(|(name, _)| *name != "alive") {
+        assert!(edited.members().any(|member| member == (name, value)), "{name} of {text:?}");
+    }
+    let once = edited.to_string();
+    edited.set_ended();
+    assert_eq!(edited.to_string(), once, "the same edit again changes something");
 }
 
 /// WIF texts: what is accepted prints as the same text.

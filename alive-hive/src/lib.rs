@@ -23,6 +23,7 @@ mod merkle;
 mod network;
 mod nonce;
 mod operation;
+pub mod post;
 #[cfg(feature = "rpc")]
 pub mod rpc;
 mod scan;
