@@ -13,11 +13,13 @@ use serde::{
     de::{self, DeserializeSeed, IgnoredAny, MapAccess, SeqAccess, Visitor},
 };
 use serde_json::Value;
+use sha2::{Digest as _, Sha256};
 
 use crate::{
     block_id::BlockId,
     header::{BlockHeader, HeaderExtension, SignedHeader},
     merkle::MerkleRoot,
+    serialize::{Pack, Packer},
     signature::RecoverableSignature,
     time::TimePoint,
 };
@@ -30,6 +32,7 @@ pub(crate) struct BlockText<'t> {
     /// How many transactions it has.
     pub(crate) transactions: usize,
     pub(crate) ops: Vec<OpText<'t>>,
+    packed: Packed,
     /// Whether it has no members but those that hived writes.
     pub(crate) is_plain: bool,
 }
@@ -52,6 +55,11 @@ impl<'t> BlockText<'t> {
         let block = BlockSeed { custom_json_id }.deserialize(&mut json)?;
         json.end()?;
         Ok(block)
+    }
+
+    /// The root of its transactions; `None` if one of them holds anything else than `custom_json`.
+    pub(crate) fn merkle_root(&self) -> Option<MerkleRoot> {
+        self.packed.root()
     }
 
     /// The block as core's indexer takes it: every operation read or refused.
@@ -77,6 +85,108 @@ pub(crate) fn to_block(
 impl OpText<'_> {
     fn read(&self) -> Result<SignedOp, RefusedOp> {
         signed_op(self.posting.as_deref(), &self.json)
+    }
+}
+
+/// Transactions in the binary form that the Merkle tree hashes, as long as that is known.
+#[derive(Debug, Default)]
+struct Packed {
+    bytes: Vec<u8>,
+    /// Where each transaction ends.
+    ends: Vec<usize>,
+    /// Whether one of the transactions could not be packed.
+    is_broken: bool,
+}
+
+impl Packed {
+    fn root(&self) -> Option<MerkleRoot> {
+        if self.is_broken {
+            return None;
+        }
+        let mut from = 0;
+        let leaf = |end: &usize| {
+            let transaction = self.bytes.get(from..*end).unwrap_or_default();
+            from = *end;
+            Sha256::digest(transaction).into()
+        };
+        Some(MerkleRoot::of(self.ends.iter().map(leaf)))
+    }
+
+    /// Source: `spec/hive.md`, section 4.1.
+    fn push(&mut self, parts: &Parts<'_>, operations: &Packer) -> Option<()> {
+        let mut to = Packer { bytes: std::mem::take(&mut self.bytes), pack: Pack::Legacy };
+        to.raw(&u16::try_from(parts.ref_block_num?).ok()?.to_le_bytes());
+        to.raw(&u32::try_from(parts.ref_block_prefix?).ok()?.to_le_bytes());
+        to.raw(&parts.expiration.as_ref()?.parse::<TimePoint>().ok()?.as_unix_secs().to_le_bytes());
+        to.count(parts.operations?);
+        to.raw(&operations.bytes);
+        to.count(0);
+        let signatures = parts.signatures.as_ref()?;
+        to.count(signatures.len());
+        for signature in signatures {
+            to.raw(signature.parse::<RecoverableSignature>().ok()?.as_bytes());
+        }
+        self.bytes = to.bytes;
+        self.ends.push(self.bytes.len());
+        Some(())
+    }
+}
+
+/// The members of a transaction.
+#[derive(Default)]
+struct Parts<'t> {
+    ref_block_num: Option<u64>,
+    ref_block_prefix: Option<u64>,
+    expiration: Option<Cow<'t, str>>,
+    /// How many, if all of them are `custom_json`.
+    operations: Option<usize>,
+    signatures: Option<Vec<Cow<'t, str>>>,
+}
+
+/// Any `custom_json`.
+struct Custom<'t> {
+    active: Option<Vec<Cow<'t, str>>>,
+    posting: Option<Vec<Cow<'t, str>>>,
+    id: Cow<'t, str>,
+    json: Cow<'t, str>,
+}
+
+impl Custom<'_> {
+    /// Packs it; `None` if that cannot be done.
+    fn pack(&self, to: &mut Packer) -> Option<()> {
+        to.count(CUSTOM_JSON);
+        for names in [&self.active, &self.posting] {
+            // A set: hived sorts it. Source: `spec/hive.md`, section 4.1.
+            let mut names: Vec<&str> = names.as_ref()?.iter().map(AsRef::as_ref).collect();
+            names.sort_unstable();
+            names.dedup();
+            to.count(names.len());
+            for name in names {
+                to.text(name);
+            }
+        }
+        to.text(&self.id);
+        to.text(&self.json);
+        Some(())
+    }
+}
+
+/// Number of the operation. Source: `spec/hive.md`, section 4.1.
+const CUSTOM_JSON: usize = 18;
+
+/// What is collected from the transactions of a block.
+struct Collected<'a, 'de> {
+    id: &'a str,
+    ops: Vec<OpText<'de>>,
+    packed: Packed,
+    /// The operations of the transaction that is being read.
+    operations: Packer,
+}
+
+impl<'a> Collected<'a, '_> {
+    fn new(id: &'a str) -> Self {
+        let operations = Packer::new(Pack::Legacy);
+        Self { id, ops: Vec::new(), packed: Packed::default(), operations }
     }
 }
 
@@ -119,7 +229,11 @@ enum BlockKey {
 #[derive(Clone, Copy, Deserialize)]
 #[serde(field_identifier, rename_all = "snake_case")]
 enum TransactionKey {
+    Expiration,
     Operations,
+    RefBlockNum,
+    RefBlockPrefix,
+    Signatures,
     #[serde(other)]
     Other,
 }
@@ -138,6 +252,7 @@ enum OperationKey {
 enum BodyKey {
     Id,
     Json,
+    RequiredAuths,
     RequiredPostingAuths,
     #[serde(other)]
     Other,
@@ -167,7 +282,7 @@ impl<'de> Visitor<'de> for BlockSeed<'_> {
         let (mut previous, mut timestamp, mut witness, mut root) = (None, None, None, None);
         let (mut extensions, mut signature, mut block_id) = (None, None, None);
         let (mut transactions, mut is_plain) = (None, true);
-        let mut ops = Vec::new();
+        let mut collected = Collected::new(self.custom_json_id);
         while let Some(key) = map.next_key::<BlockKey>()? {
             match key {
                 BlockKey::BlockId => once(&mut block_id, map.next_value::<BlockId>()?, "block_id"),
@@ -188,7 +303,7 @@ impl<'de> Visitor<'de> for BlockSeed<'_> {
                     "witness_signature",
                 ),
                 BlockKey::Transactions => {
-                    let seed = Transactions { id: self.custom_json_id, ops: &mut ops };
+                    let seed = Transactions(&mut collected);
                     once(&mut transactions, map.next_value_seed(seed)?, "transactions")
                 }
                 BlockKey::SigningKey | BlockKey::TransactionIds => {
@@ -215,7 +330,8 @@ impl<'de> Visitor<'de> for BlockSeed<'_> {
             header,
             block_id: must(block_id, "block_id")?,
             transactions: must(transactions, "transactions")?,
-            ops,
+            ops: collected.ops,
+            packed: collected.packed,
             is_plain,
         })
     }
@@ -261,13 +377,10 @@ macro_rules! passes_over {
     };
 }
 
-/// Counts transactions and collects the operations in them.
-struct Transactions<'a, 'de> {
-    id: &'a str,
-    ops: &'a mut Vec<OpText<'de>>,
-}
+/// Counts transactions and collects what is in them.
+struct Transactions<'c, 'a, 'de>(&'c mut Collected<'a, 'de>);
 
-impl<'de> DeserializeSeed<'de> for Transactions<'_, 'de> {
+impl<'de> DeserializeSeed<'de> for Transactions<'_, '_, 'de> {
     type Value = usize;
 
     fn deserialize<D: Deserializer<'de>>(self, from: D) -> Result<usize, D::Error> {
@@ -275,7 +388,7 @@ impl<'de> DeserializeSeed<'de> for Transactions<'_, 'de> {
     }
 }
 
-impl<'de> Visitor<'de> for Transactions<'_, 'de> {
+impl<'de> Visitor<'de> for Transactions<'_, '_, 'de> {
     type Value = usize;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -284,102 +397,112 @@ impl<'de> Visitor<'de> for Transactions<'_, 'de> {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<usize, A::Error> {
         let mut count = 0;
-        loop {
-            let seed = TransactionSeed { id: self.id, ops: &mut *self.ops };
-            match seq.next_element_seed(seed)? {
-                Some(()) => count += 1,
-                None => return Ok(count),
-            }
+        while let Some(is_packed) = seq.next_element_seed(TransactionSeed(&mut *self.0))? {
+            count += 1;
+            self.0.packed.is_broken |= !is_packed;
         }
+        Ok(count)
     }
 }
 
-/// Collects the operations of one transaction.
-struct TransactionSeed<'a, 'de> {
-    id: &'a str,
-    ops: &'a mut Vec<OpText<'de>>,
-}
+/// Collects the operations of one transaction; whether it could be packed.
+struct TransactionSeed<'c, 'a, 'de>(&'c mut Collected<'a, 'de>);
 
-impl<'de> DeserializeSeed<'de> for TransactionSeed<'_, 'de> {
-    type Value = ();
+impl<'de> DeserializeSeed<'de> for TransactionSeed<'_, '_, 'de> {
+    type Value = bool;
 
-    fn deserialize<D: Deserializer<'de>>(self, from: D) -> Result<(), D::Error> {
+    fn deserialize<D: Deserializer<'de>>(self, from: D) -> Result<bool, D::Error> {
         from.deserialize_any(self)
     }
 }
 
-impl<'de> Visitor<'de> for TransactionSeed<'_, 'de> {
-    type Value = ();
+impl<'de> Visitor<'de> for TransactionSeed<'_, '_, 'de> {
+    type Value = bool;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a transaction")
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
-        let before = self.ops.len();
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<bool, A::Error> {
+        let before = self.0.ops.len();
+        let mut parts = Parts::default();
         while let Some(key) = map.next_key::<TransactionKey>()? {
             match key {
+                TransactionKey::Expiration => parts.expiration = map.next_value::<Text<'de>>()?.0,
                 TransactionKey::Operations => {
                     // Of equal members the last counts.
-                    self.ops.truncate(before);
-                    map.next_value_seed(Operations { id: self.id, ops: &mut *self.ops })?;
+                    self.0.ops.truncate(before);
+                    self.0.operations.bytes.clear();
+                    parts.operations = map.next_value_seed(Operations(&mut *self.0))?;
                 }
+                TransactionKey::RefBlockNum => parts.ref_block_num = map.next_value::<Number>()?.0,
+                TransactionKey::RefBlockPrefix => {
+                    parts.ref_block_prefix = map.next_value::<Number>()?.0;
+                }
+                TransactionKey::Signatures => parts.signatures = map.next_value::<Names<'de>>()?.0,
                 TransactionKey::Other => drop(map.next_value::<IgnoredAny>()?),
             }
         }
-        Ok(())
+        if self.0.packed.is_broken {
+            return Ok(false);
+        }
+        Ok(self.0.packed.push(&parts, &self.0.operations).is_some())
     }
 
-    passes_over! { (); null bool number text array }
+    passes_over! { false; null bool number text array }
 }
 
-/// Collects the operations of a list.
-struct Operations<'a, 'de> {
-    id: &'a str,
-    ops: &'a mut Vec<OpText<'de>>,
-}
+/// Collects the operations of a list; how many there are if all could be packed.
+struct Operations<'c, 'a, 'de>(&'c mut Collected<'a, 'de>);
 
-impl<'de> DeserializeSeed<'de> for Operations<'_, 'de> {
-    type Value = ();
+impl<'de> DeserializeSeed<'de> for Operations<'_, '_, 'de> {
+    type Value = Option<usize>;
 
-    fn deserialize<D: Deserializer<'de>>(self, from: D) -> Result<(), D::Error> {
+    fn deserialize<D: Deserializer<'de>>(self, from: D) -> Result<Option<usize>, D::Error> {
         from.deserialize_any(self)
     }
 }
 
-impl<'de> Visitor<'de> for Operations<'_, 'de> {
-    type Value = ();
+impl<'de> Visitor<'de> for Operations<'_, '_, 'de> {
+    type Value = Option<usize>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a list of operations")
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
-        while let Some(op) = seq.next_element_seed(OperationSeed { id: self.id })? {
-            self.ops.extend(op);
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Option<usize>, A::Error> {
+        let mut packed = Some(0);
+        while let Some(op) = seq.next_element_seed(OperationSeed)? {
+            let Some(op) = op else {
+                packed = None;
+                continue;
+            };
+            packed = packed.filter(|_| op.pack(&mut self.0.operations).is_some());
+            packed = packed.map(|count| count + 1);
+            if op.id == self.0.id {
+                self.0.ops.push(OpText { posting: op.posting, json: op.json });
+            }
         }
-        Ok(())
+        Ok(packed)
     }
 
-    passes_over! { (); null bool number text object }
+    passes_over! { None; null bool number text object }
 }
 
-/// Reads one operation if it is ours.
+/// Reads one operation if it is a `custom_json`.
 #[derive(Clone, Copy)]
-struct OperationSeed<'a> {
-    id: &'a str,
-}
+struct OperationSeed;
 
-impl<'de> DeserializeSeed<'de> for OperationSeed<'_> {
-    type Value = Option<OpText<'de>>;
+impl<'de> DeserializeSeed<'de> for OperationSeed {
+    type Value = Option<Custom<'de>>;
 
     fn deserialize<D: Deserializer<'de>>(self, from: D) -> Result<Self::Value, D::Error> {
         from.deserialize_any(self)
     }
 }
 
-impl<'de> Visitor<'de> for OperationSeed<'_> {
-    type Value = Option<OpText<'de>>;
+impl<'de> Visitor<'de> for OperationSeed {
+    type Value = Option<Custom<'de>>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("an operation")
@@ -388,7 +511,7 @@ impl<'de> Visitor<'de> for OperationSeed<'_> {
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
         let name = seq.next_element::<Text<'de>>()?;
         let is_custom = name.and_then(|name| name.0).is_some_and(|name| name == "custom_json");
-        let op = seq.next_element_seed(Body { id: self.id })?.flatten();
+        let op = seq.next_element_seed(Body)?.flatten();
         let mut is_pair = true;
         while seq.next_element::<IgnoredAny>()?.is_some() {
             is_pair = false;
@@ -404,7 +527,7 @@ impl<'de> Visitor<'de> for OperationSeed<'_> {
                     let name = map.next_value::<Text<'de>>()?.0;
                     is_custom = name.is_some_and(|name| name == "custom_json_operation");
                 }
-                OperationKey::Value => op = map.next_value_seed(Body { id: self.id })?,
+                OperationKey::Value => op = map.next_value_seed(Body)?,
                 OperationKey::Other => drop(map.next_value::<IgnoredAny>()?),
             }
         }
@@ -414,40 +537,38 @@ impl<'de> Visitor<'de> for OperationSeed<'_> {
     passes_over! { None; null bool number text }
 }
 
-/// Reads the body of an operation if its id is ours and its payload a text.
+/// Reads the body of an operation if its id and payload are texts.
 #[derive(Clone, Copy)]
-struct Body<'a> {
-    id: &'a str,
-}
+struct Body;
 
-impl<'de> DeserializeSeed<'de> for Body<'_> {
-    type Value = Option<OpText<'de>>;
+impl<'de> DeserializeSeed<'de> for Body {
+    type Value = Option<Custom<'de>>;
 
     fn deserialize<D: Deserializer<'de>>(self, from: D) -> Result<Self::Value, D::Error> {
         from.deserialize_any(self)
     }
 }
 
-impl<'de> Visitor<'de> for Body<'_> {
-    type Value = Option<OpText<'de>>;
+impl<'de> Visitor<'de> for Body {
+    type Value = Option<Custom<'de>>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("the body of an operation")
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let (mut is_ours, mut json, mut posting) = (false, None, Some(Vec::new()));
+        let (mut id, mut json) = (None, None);
+        let (mut active, mut posting) = (Some(Vec::new()), Some(Vec::new()));
         while let Some(key) = map.next_key::<BodyKey>()? {
             match key {
-                BodyKey::Id => {
-                    is_ours = map.next_value::<Text<'de>>()?.0.is_some_and(|id| id == self.id);
-                }
+                BodyKey::Id => id = map.next_value::<Text<'de>>()?.0,
                 BodyKey::Json => json = map.next_value::<Text<'de>>()?.0,
+                BodyKey::RequiredAuths => active = map.next_value::<Names<'de>>()?.0,
                 BodyKey::RequiredPostingAuths => posting = map.next_value::<Names<'de>>()?.0,
                 BodyKey::Other => drop(map.next_value::<IgnoredAny>()?),
             }
         }
-        Ok(json.filter(|_| is_ours).map(|json| OpText { posting, json }))
+        Ok(id.zip(json).map(|(id, json)| Custom { active, posting, id, json }))
     }
 
     passes_over! { None; null bool number text array }
@@ -475,6 +596,37 @@ impl<'de> Deserialize<'de> for Text<'de> {
             }
 
             passes_over! { Text(None); null bool number array object }
+        }
+        from.deserialize_any(Read)
+    }
+}
+
+/// A whole number, or `None` for any other JSON.
+struct Number(Option<u64>);
+
+impl<'de> Deserialize<'de> for Number {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        struct Read;
+        impl<'de> Visitor<'de> for Read {
+            type Value = Number;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a number")
+            }
+
+            fn visit_u64<E: de::Error>(self, number: u64) -> Result<Number, E> {
+                Ok(Number(Some(number)))
+            }
+
+            fn visit_i64<E: de::Error>(self, _: i64) -> Result<Number, E> {
+                Ok(Number(None))
+            }
+
+            fn visit_f64<E: de::Error>(self, _: f64) -> Result<Number, E> {
+                Ok(Number(None))
+            }
+
+            passes_over! { Number(None); null bool text array object }
         }
         from.deserialize_any(Read)
     }

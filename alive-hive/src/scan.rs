@@ -9,7 +9,11 @@
 //! that in which hived writes blocks (white space, another order of members, an extension of a header that is unknown)
 //! is not passed over but left to the parser.
 
-use memchr::{arch::all::packedpair::Pair, memchr, memrchr};
+use memchr::{
+    arch::all::packedpair::{HeuristicFrequencyRank, Pair},
+    memchr,
+    memmem::{self, Finder},
+};
 use serde_json::Value;
 
 use crate::{
@@ -24,8 +28,10 @@ use crate::{
 #[derive(Clone, Debug)]
 pub(crate) struct Scanner {
     /// The id between its quotes.
-    needle: Box<[u8]>,
-    /// Two bytes of the needle that are rare in most texts.
+    needle: Finder<'static>,
+    end: Finder<'static>,
+    escape: Finder<'static>,
+    /// Two bytes of the needle that are rare in blocks.
     rare: [(usize, u8); 2],
 }
 
@@ -43,6 +49,8 @@ pub(crate) struct Span<'t> {
 
 /// What ends the transactions of a block.
 const END: &[u8] = br#"],"block_id":""#;
+/// What an escape of a character of ASCII begins with.
+const ESCAPE: &[u8] = br"\u00";
 /// Bytes that are looked at in one turn of the loop that the compiler makes vectors of.
 const WIDE: usize = 128;
 /// Longest name of a witness and longest key text, in bytes. Longer ones are left to the parser.
@@ -58,11 +66,12 @@ impl Scanner {
         if id.is_empty() || id.len() > MAX_NAME || !id.as_bytes().iter().all(is_plain) {
             return None;
         }
-        let needle: Box<[u8]> = format!("\"{id}\"").into_bytes().into();
-        let pair = Pair::new(&needle)?;
+        let needle = format!("\"{id}\"").into_bytes();
+        let pair = Pair::with_ranker(&needle, RareInBlocks)?;
         let at = |index: u8| needle.get(usize::from(index)).map(|byte| (usize::from(index), *byte));
         let rare = [at(pair.index1())?, at(pair.index2())?];
-        Some(Self { needle, rare })
+        let [end, escape] = [END, ESCAPE].map(Finder::new);
+        Some(Self { needle: Finder::new(&needle).into_owned(), end, escape, rare })
     }
 
     /// The block of `{"block":{..}}` as hived writes it; `None` if it is anything else.
@@ -125,14 +134,21 @@ impl Scanner {
                 Some(false) => (from + WIDE, false),
                 None => (transactions.len(), true),
             };
-            for at in from..to {
-                let rest = transactions.get(at..)?;
-                match rest.first()? {
-                    b']' if rest.starts_with(END) => return Some((at, is_ours)),
-                    b'"' => is_ours |= rest.starts_with(&self.needle),
-                    b'\\' => is_ours |= is_needless_escape(transactions, at),
-                    _ => {}
-                }
+            // As far as something that begins before `to` may go on.
+            let part = |to: usize, len: usize| {
+                let end = to.saturating_add(len - 1).min(transactions.len());
+                transactions.get(from..end).unwrap_or_default()
+            };
+            let end = self.end.find(part(to, END.len())).map(|at| from + at);
+            let to = end.unwrap_or(to);
+            is_ours = is_ours
+                || self.needle.find(part(to, self.needle.needle().len())).is_some()
+                || self
+                    .escape
+                    .find_iter(part(to, ESCAPE.len()))
+                    .any(|at| is_needless_escape(transactions, from + at));
+            if let Some(end) = end {
+                return Some((end, is_ours));
             }
             if is_last {
                 return None;
@@ -161,9 +177,29 @@ impl Scanner {
     }
 }
 
-/// Whether at this backslash a character of ASCII is written as `\u00..` that needs no escape.
+/// How often bytes are in the JSON of blocks: hexadecimal digits and quotes are everywhere.
+struct RareInBlocks;
+
+impl HeuristicFrequencyRank for RareInBlocks {
+    fn rank(&self, byte: u8) -> u8 {
+        match byte {
+            b'"' => 255,
+            b'0'..=b'9' | b'a'..=b'f' => 250,
+            b'i' | b'n' | b'o' | b'p' | b'r' | b's' | b't' => 220,
+            b'g' | b'h' | b'l' | b'm' | b'u' | b'_' | b',' | b':' | b'[' | b']' | b'{' | b'}' => {
+                180
+            }
+            b'-' | b'.' | b'A'..=b'Z' => 90,
+            b'k' | b'v' | b'w' | b'y' => 60,
+            b'j' | b'q' | b'x' | b'z' => 20,
+            _ => 10,
+        }
+    }
+}
+
+/// Whether the `\u00` here is an escape of a character that needs none.
 fn is_needless_escape(text: &[u8], at: usize) -> bool {
-    let is_one = matches!(text.get(at..at + 5), Some([_, b'u', b'0', b'0', b'2'..=b'7']));
+    let is_one = matches!(text.get(at + ESCAPE.len()), Some(b'2'..=b'7'));
     // After an even number of other backslashes it is one itself; else it is what the one before it escapes.
     let before = text.get(..at).unwrap_or_default();
     let run = before.iter().rev().take_while(|byte| **byte == b'\\').count();
@@ -194,7 +230,7 @@ impl<'t> Cursor<'t> {
         let window = self.0.get(..max + 1).unwrap_or(self.0);
         let text = self.skip(memchr(b'"', window)?)?;
         self.eat(b"\"")?;
-        if memrchr(b'\\', text).is_some() {
+        if memchr(b'\\', text).is_some() {
             return None;
         }
         std::str::from_utf8(text).ok()
@@ -225,7 +261,7 @@ impl<'t> Cursor<'t> {
             return Some(Vec::new());
         }
         let window = self.0.get(..MAX_EXTENSIONS).unwrap_or(self.0);
-        let end = memchr::memmem::find(window, br#"],"witness_signature":""#)?;
+        let end = memmem::find(window, br#"],"witness_signature":""#)?;
         let values: Vec<Value> = serde_json::from_slice(self.skip(end + 1)?).ok()?;
         Some(values.iter().map(HeaderExtension::from_json).collect())
     }

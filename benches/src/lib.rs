@@ -3,6 +3,7 @@
 #![expect(clippy::missing_panics_doc, reason = "a bench that cannot run should say so and stop")]
 
 pub mod attempts;
+pub mod blocks;
 pub mod day;
 pub mod files;
 pub mod indexes;
