@@ -3,18 +3,23 @@
 //! Nobody pays fees on Hive. Every account has resource credits (RC) that a transaction uses up and that come back
 //! within five days. What a transaction takes is counted in five kinds of [`Resource`]; each has a price that rises as
 //! the chain's common pool of it runs low. [`ObjectSizes`] counts what a transaction uses, [`Prices`] turns that into
-//! credits, [`Manabar`] tells what an account has.
+//! credits, [`Manabar`] tells what an account has. [`StreamPlan`] counts
+//! and prices a whole stream, and [`Forecast`] tells whether an account can pay for it.
 //!
 //! Everything here is a pure function of numbers that a node tells. Source: `spec/hive.md`, section 7.
 
 mod answer;
+mod forecast;
 mod mana;
+mod plan;
 mod sizes;
 
 use std::num::NonZeroU64;
 
-pub use answer::RcParams;
+pub use answer::{RcParams, RcSnapshot, total_vesting_shares};
+pub use forecast::Forecast;
 pub use mana::{Manabar, REGENERATION_SECS};
+pub use plan::{CostItem, PlanError, StreamCost, StreamPlan};
 pub use sizes::ObjectSizes;
 
 /// Blocks in the time in which all credits come back: 5 days of 3 seconds. Source: `spec/hive.md`, section 7.

@@ -8,7 +8,10 @@ use std::num::NonZeroU64;
 use serde_json::{Map, Value, json};
 
 use crate::{
+    asset::{Asset, AssetSymbol},
     json_form::{JsonError, JsonReason, Object, items, text},
+    network::KeyPrefix,
+    serialize::Field as _,
     time::TimePoint,
 };
 
@@ -215,6 +218,92 @@ impl Prices {
         });
         json!({ "resource_pool": pools.collect::<Map<String, Value>>() })
     }
+}
+
+/// All that a node tells of costs at one moment, to be kept and used without it.
+///
+/// ```
+/// use alive_hive::cost::RcSnapshot;
+/// let snapshot = RcSnapshot::mainnet_example();
+/// assert_eq!(RcSnapshot::from_json(&snapshot.to_json())?, snapshot);
+/// # Ok::<(), alive_hive::JsonError>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RcSnapshot {
+    /// What objects take.
+    pub sizes: ObjectSizes,
+    /// What resources cost.
+    pub prices: Prices,
+}
+
+impl RcSnapshot {
+    /// The main chain at one time (2026-08-14): for examples and rough estimates without a node.
+    pub fn mainnet_example() -> Self {
+        Self { sizes: ObjectSizes::HIVED, prices: Prices::mainnet_example() }
+    }
+
+    /// Puts the answers of a node together: of `rc_api.get_resource_params`, `get_resource_pool` and `get_rc_stats`, and
+    /// the vesting shares of `database_api.get_dynamic_global_properties` in millionths.
+    ///
+    /// # Errors
+    /// [`JsonError`] names the member at fault.
+    pub fn from_answers(
+        params: &Value,
+        pools: &Value,
+        stats: &Value,
+        total_vesting_shares: u64,
+    ) -> Result<Self, JsonError> {
+        let RcParams { resources, sizes } = RcParams::from_json(params)?;
+        let prices = Prices {
+            params: resources,
+            pools: Prices::pools_from_json(pools)?,
+            regen: Prices::regen_of(total_vesting_shares),
+            shares: Prices::shares_from_json(stats)?,
+        };
+        Ok(Self { sizes, prices })
+    }
+
+    /// Reads what [`to_json`](Self::to_json) wrote.
+    ///
+    /// # Errors
+    /// [`JsonError`] names the member at fault.
+    pub fn from_json(value: &Value) -> Result<Self, JsonError> {
+        let object = Object::of(value)?;
+        let RcParams { resources, sizes } =
+            object.read("get_resource_params", RcParams::from_json)?;
+        let stats = |stats: &Value| {
+            let regen = Object::of(stats)?
+                .read("rc_stats", |stats| Object::of(stats)?.read("regen", unsigned))?;
+            Ok((regen, Prices::shares_from_json(stats)?))
+        };
+        let (regen, shares) = object.read("get_rc_stats", stats)?;
+        let pools = object.read("get_resource_pool", Prices::pools_from_json)?;
+        Ok(Self { sizes, prices: Prices { params: resources, pools, regen, shares } })
+    }
+
+    /// Writes it as the answers of a node, each under the name of its method.
+    pub fn to_json(&self) -> Value {
+        let params = RcParams { resources: self.prices.params, sizes: self.sizes.clone() };
+        json!({
+            "get_resource_params": params.to_json(),
+            "get_resource_pool": self.prices.pools_to_json(),
+            "get_rc_stats": self.prices.stats_to_json(),
+        })
+    }
+}
+
+/// Reads the vesting shares of all accounts, in millionths: of the answer of
+/// `database_api.get_dynamic_global_properties` or `condenser_api.get_dynamic_global_properties`.
+///
+/// # Errors
+/// [`JsonError`] names the member at fault.
+pub fn total_vesting_shares(properties: &Value) -> Result<u64, JsonError> {
+    Object::of(properties)?.read("total_vesting_shares", |shares| {
+        let asset = Asset::read_json(shares, &KeyPrefix::STM)?;
+        let amount = u64::try_from(asset.amount).ok();
+        let vests = amount.filter(|_| asset.symbol == AssetSymbol::Vests);
+        vests.ok_or_else(|| JsonReason::Expected("an amount of VESTS").into())
+    })
 }
 
 impl Manabar {

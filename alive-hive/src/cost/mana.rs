@@ -31,14 +31,13 @@ impl Manabar {
     /// What it has at `now`; before the last update, what it had then.
     pub fn at(&self, now: TimePoint) -> u64 {
         let secs = now.as_unix_secs().saturating_sub(self.updated.as_unix_secs());
-        self.current.saturating_add(self.regained(secs.into())).min(self.max)
+        self.current.saturating_add(self.regained_over(secs.into())).min(self.max)
     }
 
-    /// What comes back in so many seconds, rounded down, as long as there is room for it.
-    pub fn regained(&self, secs: u64) -> u64 {
-        let secs = u128::from(secs.min(REGENERATION_SECS));
-        let back = u128::from(self.max) * secs / u128::from(REGENERATION_SECS);
-        u64::try_from(back).unwrap_or(self.max)
+    /// What comes back in so many seconds, rounded down, if there is room for it.
+    pub fn regained_over(&self, secs: u64) -> u64 {
+        let back = u128::from(self.max) * u128::from(secs) / u128::from(REGENERATION_SECS);
+        u64::try_from(back).unwrap_or(u64::MAX)
     }
 
     /// How long to wait from `now` on until it has `needed`; `None` if it never has so much.
