@@ -1,6 +1,6 @@
-//! The accounts of a development chain: [`DevAccount`], and [`Accounts`] with its journal for undoing.
+//! The accounts of a development chain: [`DevAccount`] and [`Accounts`].
 
-use std::{collections::BTreeMap, ops::Bound};
+use std::ops::Bound;
 
 use alive_core::Excerpt;
 
@@ -10,6 +10,11 @@ use crate::{
     time::TimePoint,
     validate::is_account_name,
 };
+
+use super::journal::{Journal, Mark};
+
+/// The time of what has not happened.
+const NEVER: TimePoint = TimePoint::from_unix_secs(0);
 
 /// An account of a development chain. It has no funds, and needs none.
 ///
@@ -31,10 +36,22 @@ pub struct DevAccount {
     pub created: TimePoint,
     /// Anything else, as JSON text.
     pub json_metadata: String,
+    /// When it made a post or an answer last.
+    pub last_post: TimePoint,
+    /// When it made or edited one last.
+    pub last_post_edit: TimePoint,
+    /// When it made a post of its own last.
+    pub last_root_post: TimePoint,
+    /// When its keys or metadata changed last.
+    pub last_update: TimePoint,
+    /// When it voted last.
+    pub last_vote: TimePoint,
     /// Its memo key.
     pub memo_key: PublicKey,
     /// Who owns it.
     pub owner: Authority,
+    /// How many posts and answers it has made.
+    pub post_count: u32,
     /// Who posts.
     pub posting: Authority,
     /// Anything else that the posting key may change, as JSON text.
@@ -64,16 +81,27 @@ impl DevAccount {
         if !is_account_name(name) {
             return Err(DevAccountError::Name(Excerpt::of(name)));
         }
-        Ok(Self {
+        Ok(Self::named(name, key))
+    }
+
+    /// An account of a name that is known to be one.
+    pub(super) fn named(name: &str, key: PublicKey) -> Self {
+        Self {
             name: name.into(),
             active: Authority::single(key),
-            created: TimePoint::from_unix_secs(0),
+            created: NEVER,
             json_metadata: String::new(),
+            last_post: NEVER,
+            last_post_edit: NEVER,
+            last_root_post: NEVER,
+            last_update: NEVER,
+            last_vote: NEVER,
             memo_key: key,
             owner: Authority::single(key),
+            post_count: 0,
             posting: Authority::single(key),
             posting_json_metadata: String::new(),
-        })
+        }
     }
 
     /// Sets who posts.
@@ -105,56 +133,71 @@ pub enum DevAccountError {
     Name(Excerpt),
 }
 
-/// All accounts, and what each changed one was before, so that reversible blocks can be undone.
+/// All accounts.
 #[derive(Debug, Default)]
-pub(super) struct Accounts {
-    by_name: BTreeMap<Box<str>, DevAccount>,
-    journal: Vec<Before>,
-}
-
-/// An account before a block changed it, `None` if the block made it.
-#[derive(Debug)]
-struct Before {
-    block: u32,
-    name: Box<str>,
-    account: Option<DevAccount>,
-}
+pub(super) struct Accounts(Journal<Box<str>, DevAccount>);
 
 impl Accounts {
     /// An account that exists from the start, whatever is undone.
     pub(super) fn add_first(&mut self, account: DevAccount) {
-        self.by_name.insert(account.name.clone(), account);
+        self.0.add_first(account.name.clone(), account);
     }
 
     pub(super) fn find(&self, name: &str) -> Option<&DevAccount> {
-        self.by_name.get(name)
+        self.0.find(name)
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// All of them, by name, from this one on.
+    pub(super) fn starting_at<'a>(&'a self, name: &str) -> impl Iterator<Item = &'a DevAccount> {
+        self.0.range::<str>((Bound::Included(name), Bound::Unbounded)).map(|(_, account)| account)
+    }
+
+    /// The names of the accounts in whose authorities a key stands, sorted.
+    pub(super) fn with_key(&self, key: &PublicKey) -> Vec<&str> {
+        let has = |account: &DevAccount| {
+            [&account.owner, &account.active, &account.posting]
+                .into_iter()
+                .any(|authority| authority.key_auths.contains_key(key))
+        };
+        self.0.iter().filter(|(_, account)| has(account)).map(|(name, _)| &**name).collect()
     }
 
     /// The account's place among all, as its number.
     pub(super) fn number_of(&self, name: &str) -> usize {
-        self.by_name.range::<str, _>((Bound::Unbounded, Bound::Excluded(name))).count()
+        self.0.range::<str>((Bound::Unbounded, Bound::Excluded(name))).count()
     }
 
     /// Makes or changes an account in a block.
     pub(super) fn set(&mut self, block: u32, account: DevAccount) {
-        let name = account.name.clone();
-        let before = self.by_name.insert(name.clone(), account);
-        self.journal.push(Before { block, name, account: before });
+        self.0.set(block, account.name.clone(), account);
     }
 
-    /// Undoes what blocks after this number changed.
-    pub(super) fn undo_after(&mut self, block: u32) {
-        while let Some(last) = self.journal.pop_if(|last| last.block > block) {
-            match last.account {
-                Some(account) => self.by_name.insert(last.name, account),
-                None => self.by_name.remove(&last.name),
-            };
+    /// Changes an account, if it is there.
+    pub(super) fn change(&mut self, block: u32, name: &str, change: impl FnOnce(&mut DevAccount)) {
+        if let Some(mut account) = self.find(name).cloned() {
+            change(&mut account);
+            self.set(block, account);
         }
     }
 
-    /// Forgets how to undo blocks up to this number.
+    pub(super) fn mark(&self) -> Mark {
+        self.0.mark()
+    }
+
+    pub(super) fn undo_to(&mut self, mark: Mark) {
+        self.0.undo_to(mark);
+    }
+
+    pub(super) fn undo_after(&mut self, block: u32) {
+        self.0.undo_after(block);
+    }
+
     pub(super) fn settle(&mut self, block: u32) {
-        self.journal.retain(|before| before.block > block);
+        self.0.settle(block);
     }
 }
 
@@ -162,32 +205,19 @@ impl Accounts {
 mod tests {
     use super::*;
 
-    fn account(memo: &str) -> DevAccount {
-        let mut account = DevAccount::from_password("alice", "x").unwrap();
-        account.json_metadata = memo.into();
-        account
-    }
-
     #[test]
-    fn undoing_gives_back_what_was_before_each_block() {
+    fn accounts_are_found_by_key_and_in_the_order_of_their_names() {
         let mut accounts = Accounts::default();
-        for block in 1..=3 {
-            accounts.set(block, account(&block.to_string()));
+        for name in ["carol", "alice", "bob"] {
+            accounts.add_first(DevAccount::from_password(name, "x").unwrap());
         }
-        accounts.undo_after(2);
-        assert_eq!(accounts.find("alice").unwrap().json_metadata, "2");
+        let key = accounts.find("bob").unwrap().posting.key_auths.keys().next().copied().unwrap();
+        accounts.change(1, "alice", |alice| alice.posting = Authority::single(key));
+        assert_eq!(accounts.with_key(&key), ["alice", "bob"]);
         accounts.undo_after(0);
-        assert_eq!(accounts.find("alice"), None);
-    }
-
-    #[test]
-    fn what_is_settled_stays() {
-        let mut accounts = Accounts::default();
-        accounts.set(1, account("1"));
-        accounts.set(2, account("2"));
-        accounts.settle(1);
-        accounts.undo_after(0);
-        assert_eq!(accounts.find("alice").unwrap().json_metadata, "1");
+        assert_eq!(accounts.with_key(&key), ["bob"]);
+        let names: Vec<_> = accounts.starting_at("b").map(|account| &*account.name).collect();
+        assert_eq!(names, ["bob", "carol"]);
     }
 
     #[test]

@@ -26,7 +26,7 @@ pub(super) struct BlockRecord {
 }
 
 /// A transaction, its id and its pack.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Packed {
     pub(super) id: TransactionId,
     pub(super) pack: Pack,

@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use crate::network::HiveNetwork;
+use crate::{cost::Prices, network::HiveNetwork};
 
 use super::accounts::DevAccount;
 
@@ -32,12 +32,20 @@ pub struct DevnetConfig {
     /// Time between blocks, `None` when only [`produce_block`](super::Devnet::produce_block) makes them. An interval
     /// of less than a second gives several blocks of one time.
     pub block_interval: Option<Duration>,
+    /// Most resource credits that an account has, `None` where nobody runs out of them.
+    pub credits: Option<u64>,
     /// Where the block log lives, `None` to keep it in memory.
     pub folder: Option<PathBuf>,
     /// How many blocks behind the head is the last one that cannot be replaced.
     pub irreversible_lag: u32,
+    /// Whether clients may make accounts, blocks, forks and faults, by the calls of `alive_devnet`.
+    pub is_controllable: bool,
     /// The chain that the node pretends to be.
     pub network: HiveNetwork,
+    /// What resources cost. It does not change.
+    pub prices: Prices,
+    /// Least time between two posts of an account that answer nobody, by the time of blocks.
+    pub root_post_interval: Duration,
 }
 
 impl DevnetConfig {
@@ -45,6 +53,8 @@ impl DevnetConfig {
     pub const HIVE_INTERVAL: Duration = Duration::from_secs(3);
     /// Lag of irreversibility when witnesses confirm each block at once. Source: `spec/hive.md`, section 5.5.
     pub const HIVE_LAG: u32 = 1;
+    /// Time between two posts of an account on Hive.
+    pub const HIVE_ROOT_POST_INTERVAL: Duration = Duration::from_mins(5);
     /// Shortest interval; a shorter one is lengthened to it.
     pub const MIN_INTERVAL: Duration = Duration::from_millis(1);
 
@@ -73,6 +83,18 @@ impl DevnetConfig {
         Self { block_interval: None, ..self }
     }
 
+    /// Lets clients make accounts, blocks, forks and faults.
+    #[must_use]
+    pub fn controllable(self) -> Self {
+        Self { is_controllable: true, ..self }
+    }
+
+    /// Limits the resource credits of each account.
+    #[must_use]
+    pub fn credits(self, most: u64) -> Self {
+        Self { credits: Some(most), ..self }
+    }
+
     /// Sets where the block log lives.
     #[must_use]
     pub fn folder(self, folder: impl Into<PathBuf>) -> Self {
@@ -90,6 +112,18 @@ impl DevnetConfig {
     pub fn network(self, network: HiveNetwork) -> Self {
         Self { network, ..self }
     }
+
+    /// Sets what resources cost.
+    #[must_use]
+    pub fn prices(self, prices: Prices) -> Self {
+        Self { prices, ..self }
+    }
+
+    /// Sets the least time between two posts of an account, zero to allow any number.
+    #[must_use]
+    pub fn root_post_interval(self, interval: Duration) -> Self {
+        Self { root_post_interval: interval, ..self }
+    }
 }
 
 impl Default for DevnetConfig {
@@ -98,9 +132,13 @@ impl Default for DevnetConfig {
             accounts: Vec::new(),
             address: (Ipv4Addr::LOCALHOST, 0).into(),
             block_interval: Some(Self::HIVE_INTERVAL),
+            credits: None,
             folder: None,
             irreversible_lag: Self::HIVE_LAG,
+            is_controllable: false,
             network: HiveNetwork::hive(),
+            prices: Prices::mainnet_example(),
+            root_post_interval: Self::HIVE_ROOT_POST_INTERVAL,
         }
     }
 }

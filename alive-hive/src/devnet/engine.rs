@@ -6,23 +6,30 @@ use alive_core::Timestamp;
 
 use crate::{
     block_id::{BlockId, TransactionId},
+    cost::Manabar,
     header::HeaderError,
     json_form::JsonForm,
     keys::{KeyError, PrivateKey, PublicKey},
+    operation::Operation,
     serialize::Pack,
+    signature::SignAlgorithm,
     time::{TimePoint, TimePointError},
-    transaction::SignedTransaction,
+    transaction::{SignedTransaction, Tapos, Transaction},
+    validate::Invalid,
 };
 
 use super::{
     accounts::{Accounts, DevAccount},
     block_record::{BlockRecord, Packed, RecordError},
     config::DevnetConfig,
+    credits::{Charge, Credits},
     history::History,
     lenient_json::check_lenient_json,
     log::{BlockLog, LogError},
     pool::{Pending, Pool},
+    posts::Posts,
     refusal::{MAX_CUSTOM_OPS, TransactionError},
+    switches::{Fate, Switches},
     witness,
 };
 
@@ -52,11 +59,13 @@ pub struct Devnet {
     pub(super) log: BlockLog,
     pub(super) history: History,
     pub(super) accounts: Accounts,
+    pub(super) credits: Credits,
     pub(super) irreversible: u32,
+    pub(super) posts: Posts,
+    pub(super) switches: Switches,
     pub(super) witness: String,
     pool: Pool,
     key: PrivateKey,
-    forks: usize,
 }
 
 /// How far a transaction has come.
@@ -98,14 +107,17 @@ impl Devnet {
             log,
             history: History::default(),
             accounts,
+            credits: Credits::new(config.credits, config.prices.clone()),
             irreversible: 0,
+            posts: Posts::default(),
+            switches: Switches::default(),
             witness: witness::name(0),
             pool: Pool::default(),
             key,
-            forks: 0,
             config,
         };
         node.replay()?;
+        node.log.set_lag(node.config.irreversible_lag)?;
         if node.log.len() == 0 {
             node.produce_block(now)?;
         }
@@ -121,15 +133,16 @@ impl Devnet {
         signed: SignedTransaction,
     ) -> Result<TransactionId, TransactionError> {
         let pending = self.judge(signed)?;
-        if let Some(account) = self.pool.over_limit(&pending, MAX_CUSTOM_OPS) {
-            return Err(TransactionError::CustomOpLimit(account.into()));
-        }
         if self.pool.is_full() {
             return Err(TransactionError::TooManyPending);
         }
-        self.apply_pending(&pending)?;
+        self.apply(&pending, Charge::Enforce)?;
         let id = pending.id;
-        self.pool.push(pending);
+        if self.switches.loses_broadcast() {
+            self.reapply_pool();
+        } else {
+            self.pool.push(pending);
+        }
         Ok(id)
     }
 
@@ -150,18 +163,18 @@ impl Devnet {
         let time = TimePoint::try_from(now)?.max(self.history.head_time());
         let head = self.head_num();
         let waiting = self.pool.take();
-        self.accounts.undo_after(head);
+        self.undo_after(head);
         let all = waiting.clone();
-        let (chosen, left) = self.choose(waiting, time);
-        match self.write_block(time, chosen) {
+        let Chosen { transactions, costs, left } = self.choose(waiting, time);
+        match self.write_block(time, transactions) {
             Ok(record) => {
                 let id = record.id;
-                self.extend(&record);
+                self.extend(&record, &costs);
                 self.push_again(left);
                 Ok(id)
             }
             Err(error) => {
-                self.accounts.undo_after(head);
+                self.undo_after(head);
                 self.push_again(all);
                 Err(error)
             }
@@ -174,32 +187,97 @@ impl Devnet {
     /// # Errors
     /// [`DevnetError::Irreversible`] if one of them is; nothing has changed then.
     pub fn pop_blocks(&mut self, count: u32) -> Result<(), DevnetError> {
+        self.drop_blocks(count, Fate::Return)
+    }
+
+    /// Replaces the last blocks by as many others, as a micro-fork does that readers of the chain notice at once. The
+    /// new blocks have the times of the old ones.
+    ///
+    /// # Errors
+    /// [`DevnetError::Irreversible`] if one of them is; nothing has changed then.
+    pub fn fork(&mut self, count: u32, fate: Fate) -> Result<(), DevnetError> {
+        let first = self.head_num().saturating_sub(count).saturating_add(1);
+        let times: Vec<_> =
+            (first..=self.head_num()).filter_map(|num| self.history.time_of(num)).collect();
+        self.drop_blocks(count, fate)?;
+        for time in times {
+            self.produce_block(time.into())?;
+        }
+        Ok(())
+    }
+
+    fn drop_blocks(&mut self, count: u32, fate: Fate) -> Result<(), DevnetError> {
         if count > self.head_num() - self.irreversible {
             return Err(DevnetError::Irreversible);
         }
-        let mut waiting = self.pool.take();
-        let mut popped = Ok(());
-        for _ in 0..count {
-            match self.pop_block() {
-                Ok(transactions) => {
-                    transactions.into_iter().rev().for_each(|one| waiting.push_front(one.into()));
-                }
-                Err(error) => {
-                    popped = Err(error);
-                    break;
-                }
-            }
+        if count == 0 {
+            return Ok(());
         }
-        self.accounts.undo_after(self.head_num());
-        self.forks += 1;
+        let mut dropped = VecDeque::new();
+        let first = self.log.len().saturating_sub(count as usize);
+        for index in first..self.log.len() {
+            dropped.extend(self.record(index)?.transactions.into_iter().map(Pending::from));
+        }
+        let before = self.record(first.saturating_sub(1))?;
+        // From here on nothing fails that would leave the blocks half taken away.
+        self.log.pop(count)?;
+        for _ in 0..count {
+            self.history.pop();
+        }
+        self.witness = before.header.header.witness;
+        let mut waiting = self.pool.take();
+        if fate == Fate::Return {
+            dropped.append(&mut waiting);
+            waiting = dropped;
+        }
+        self.undo_after(self.head_num());
         self.push_again(waiting);
-        popped
+        Ok(())
     }
 
     /// Makes all blocks irreversible, as witnesses do who confirm the head block.
-    pub fn finalize(&mut self) {
-        self.irreversible = self.head_num();
-        self.accounts.settle(self.irreversible);
+    ///
+    /// # Errors
+    /// [`DevnetError`] if that cannot be written down; nothing has changed then.
+    pub fn finalize(&mut self) -> Result<(), DevnetError> {
+        self.log.finalize()?;
+        self.finalized();
+        Ok(())
+    }
+
+    /// Sets how many blocks behind the head irreversibility is, from the next block on. What is irreversible stays so.
+    ///
+    /// # Errors
+    /// [`DevnetError`] if that cannot be written down; nothing has changed then.
+    pub fn set_irreversible_lag(&mut self, blocks: u32) -> Result<(), DevnetError> {
+        Ok(self.log.set_lag(blocks)?)
+    }
+
+    /// What the shell does at each tick of its clock: makes a block, and a fork if the switches say so, unless they
+    /// say that the chain stands still. `None` then.
+    ///
+    /// # Errors
+    /// [`DevnetError`] if the block cannot be written.
+    pub fn tick(&mut self, now: Timestamp) -> Result<Option<BlockId>, DevnetError> {
+        if self.switches.is_stalled {
+            return Ok(None);
+        }
+        self.produce_block(now)?;
+        if let Some(forks) = self.switches.forks() {
+            let reversible = self.head_num() - self.irreversible;
+            self.fork(forks.blocks.min(reversible), forks.fate)?;
+        }
+        Ok(Some(self.head()))
+    }
+
+    /// The faults that it shows.
+    pub fn switches(&self) -> &Switches {
+        &self.switches
+    }
+
+    /// Sets the faults that it shows from now on.
+    pub fn set_switches(&mut self, switches: Switches) {
+        self.switches = switches;
     }
 
     /// Id of the head block.
@@ -225,6 +303,11 @@ impl Devnet {
     /// An account, as it is with all that waits in the pool.
     pub fn account(&self, name: &str) -> Option<&DevAccount> {
         self.accounts.find(name)
+    }
+
+    /// The resource credits of an account, as they are with all that waits in the pool.
+    pub fn credits(&self, name: &str) -> Option<Manabar> {
+        self.accounts.find(name).map(|_| self.credits.of(name, self.head_time()))
     }
 
     /// How far a transaction has come; its expiration tells more about one that is not there.
@@ -255,17 +338,58 @@ impl Devnet {
         self.head().block_num()
     }
 
-    /// All that hived asks before it takes a transaction, in its order.
+    /// All that hived asks before it looks at the state, in its order.
     fn judge(&self, signed: SignedTransaction) -> Result<Pending, TransactionError> {
-        signed.validate_with(check_lenient_json)?;
+        let size = signed.to_bytes(Pack::Legacy).len();
+        if size > Transaction::MAX_BYTES {
+            return Err(Invalid::TooLarge(size).into());
+        }
         let packs = packs_to_try(&signed);
-        let known = |id: &TransactionId| self.history.find(id).is_some() || self.pool.has(id);
-        if packs.iter().any(|pack| known(&signed.id(*pack))) {
+        if packs.iter().any(|pack| self.is_known(&signed.id(*pack))) {
             return Err(TransactionError::Duplicate);
         }
-        let pack = self.authorized_pack(&signed, packs)?;
-        self.check_place_and_time(&signed)?;
-        Ok(Pending::new(signed, pack))
+        let mut pending = Pending::new(signed, Pack::Legacy);
+        if let Some(account) = self.pool.over_limit(&pending, MAX_CUSTOM_OPS) {
+            return Err(TransactionError::CustomOpLimit(account.into()));
+        }
+        self.check_place_and_time(&pending.signed)?;
+        pending.signed.validate_with(check_lenient_json)?;
+        let pack = self.authorized_pack(&pending.signed, packs)?;
+        if pack != pending.pack {
+            pending = Pending::new(pending.signed, pack);
+        }
+        Ok(pending)
+    }
+
+    fn is_known(&self, id: &TransactionId) -> bool {
+        self.history.find(id).is_some() || self.pool.has(id)
+    }
+
+    /// Takes an operation of the node itself into the pool, whoever would have to sign it.
+    pub(super) fn push_own(
+        &mut self,
+        operation: Operation,
+    ) -> Result<TransactionId, TransactionError> {
+        let tapos = Tapos::of(&self.head());
+        let mut expiration = self.head_time().after_secs(MAX_EXPIRATION_SECS);
+        let signed = loop {
+            let transaction = Transaction::new(tapos, expiration, vec![operation.clone()]);
+            // The same operation twice in one block needs another id.
+            if !self.is_known(&transaction.id(Pack::Legacy)) {
+                let chain = &self.config.network.chain_id;
+                break transaction.sign(&[&self.key], chain, SignAlgorithm::Dhive);
+            }
+            expiration = expiration.after_secs(1);
+        };
+        signed.validate_with(check_lenient_json)?;
+        if self.pool.is_full() {
+            return Err(TransactionError::TooManyPending);
+        }
+        let pending = Pending::new(signed, Pack::Legacy);
+        self.apply(&pending, Charge::Take)?;
+        let id = pending.id;
+        self.pool.push(pending);
+        Ok(id)
     }
 
     /// The pack that the signatures sign; they are tried in turn, and the last one's error counts.
@@ -303,10 +427,6 @@ impl Devnet {
     }
 
     fn check_place_and_time(&self, signed: &SignedTransaction) -> Result<(), TransactionError> {
-        let tapos = signed.transaction.tapos();
-        if !self.history.has(tapos) {
-            return Err(TransactionError::Tapos(tapos));
-        }
         let (expiration, head) = (signed.transaction.expiration, self.history.head_time());
         if expiration <= head {
             return Err(TransactionError::Expired { expiration, head });
@@ -314,16 +434,16 @@ impl Devnet {
         if expiration > head.after_secs(MAX_EXPIRATION_SECS) {
             return Err(TransactionError::ExpiresTooLate { expiration, head });
         }
+        let tapos = signed.transaction.tapos();
+        if !self.history.has(tapos) {
+            return Err(TransactionError::Tapos(tapos));
+        }
         Ok(())
     }
 
     /// Which of the waiting transactions go into a block of that time, and which must wait on. The rest are void.
-    fn choose(
-        &mut self,
-        waiting: VecDeque<Pending>,
-        time: TimePoint,
-    ) -> (Vec<Pending>, VecDeque<Pending>) {
-        let (mut chosen, mut left) = (Vec::new(), VecDeque::new());
+    fn choose(&mut self, waiting: VecDeque<Pending>, time: TimePoint) -> Chosen {
+        let mut chosen = Chosen::default();
         let mut room = MAX_BLOCK_BYTES;
         for pending in waiting {
             let transaction = &pending.signed.transaction;
@@ -331,16 +451,18 @@ impl Devnet {
                 continue;
             }
             match room.checked_sub(pending.size) {
-                None => left.push_back(pending),
+                None => chosen.left.push_back(pending),
                 Some(rest) => {
-                    if self.apply_pending(&pending).is_ok() {
+                    if let Ok(cost) = self.apply(&pending, Charge::Take) {
+                        self.credits.count(&pending, self.history.head_time());
                         room = rest;
-                        chosen.push(pending);
+                        chosen.costs.push(cost);
+                        chosen.transactions.push(pending);
                     }
                 }
             }
         }
-        (chosen, left)
+        chosen
     }
 
     fn write_block(
@@ -348,7 +470,7 @@ impl Devnet {
         time: TimePoint,
         chosen: Vec<Pending>,
     ) -> Result<BlockRecord, DevnetError> {
-        let witness = witness::name(self.forks);
+        let witness = witness::name(self.log.finality().forks as usize);
         let transactions = chosen.into_iter().map(Packed::from).collect();
         let record = BlockRecord::make(self.head(), time, &witness, transactions, &self.key)?;
         let json = record.to_json(JsonForm::Hf26, &self.config.network.key_prefix)?;
@@ -357,34 +479,38 @@ impl Devnet {
     }
 
     /// Makes a block that is in the log the head of the chain.
-    fn extend(&mut self, record: &BlockRecord) {
-        let transactions = record.transactions.iter();
-        let transactions = transactions.map(|one| (one.id, one.signed.transaction.expiration));
+    fn extend(&mut self, record: &BlockRecord, costs: &[u64]) {
+        // A transaction that was put in unjudged and could not be applied has no price.
+        let costs = costs.iter().copied().chain(std::iter::repeat(0));
+        let transactions = record.transactions.iter().zip(costs);
+        let transactions =
+            transactions.map(|(one, cost)| (one.id, one.signed.transaction.expiration, cost));
         self.history.push(record.id, record.time(), transactions);
         self.witness.clone_from(&record.header.header.witness);
-        let lagging = self.head_num().saturating_sub(self.config.irreversible_lag).max(1);
-        self.irreversible = self.irreversible.max(lagging);
-        self.accounts.settle(self.irreversible);
+        self.finalized();
+    }
+
+    /// Follows what the log says of finality; while blocks are replayed it knows more than has been replayed.
+    fn finalized(&mut self) {
+        self.irreversible = self.log.finality().irreversible.min(self.head_num());
+        self.settle(self.irreversible);
     }
 
     /// Puts transactions back that were judged before; those that no longer fit are void.
     fn push_again(&mut self, waiting: VecDeque<Pending>) {
         for pending in waiting {
             let fits = self.check_place_and_time(&pending.signed).is_ok();
-            if fits && self.apply_pending(&pending).is_ok() {
+            if fits && self.apply(&pending, Charge::Take).is_ok() {
                 self.pool.push(pending);
             }
         }
     }
 
-    fn pop_block(&mut self) -> Result<Vec<Packed>, DevnetError> {
-        let last = self.log.len().saturating_sub(1);
-        let record = self.record(last)?;
-        let before = self.record(last.saturating_sub(1))?;
-        self.log.pop()?;
-        self.history.pop();
-        self.witness = before.header.header.witness;
-        Ok(record.transactions)
+    /// Makes the state that of the head block and the pool again.
+    fn reapply_pool(&mut self) {
+        let waiting = self.pool.take();
+        self.undo_after(self.head_num());
+        self.push_again(waiting);
     }
 
     /// A block that must be in the log.
@@ -403,21 +529,29 @@ impl Devnet {
             if record.header.header.previous != self.head() {
                 return Err(DevnetError::Block { num: index + 1, source: RecordError::Order });
             }
+            let mut costs = Vec::new();
             for one in &record.transactions {
                 // It was good when the block was made. Other first accounts than then may make it fail now; the block
                 // stands all the same.
-                let applied = self.apply(&one.signed.transaction.operations);
-                drop(applied);
+                let pending = Pending::from(one.clone());
+                let applied = self.apply(&pending, Charge::Take);
+                self.credits.count(&pending, self.history.head_time());
+                costs.push(applied.unwrap_or_default());
             }
-            self.extend(&record);
+            self.extend(&record, &costs);
         }
         Ok(())
     }
+}
 
-    /// Applies a transaction to the state of the next block: whole or not at all.
-    fn apply_pending(&mut self, pending: &Pending) -> Result<(), TransactionError> {
-        self.apply(&pending.signed.transaction.operations)
-    }
+/// Waiting transactions of which a block is made.
+#[derive(Debug, Default)]
+struct Chosen {
+    transactions: Vec<Pending>,
+    /// What each of them costs.
+    costs: Vec<u64>,
+    /// Those for which there is no room.
+    left: VecDeque<Pending>,
 }
 
 /// The packs that signatures may sign, in the order in which hived tries them.

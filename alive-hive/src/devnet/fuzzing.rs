@@ -14,7 +14,8 @@ use super::{
 /// # Panics
 /// When that does not hold.
 pub fn request(data: &[u8]) {
-    let Ok(mut node) = Devnet::open(DevnetConfig::default().by_hand(), Timestamp::EPOCH) else {
+    let config = DevnetConfig::default().by_hand().controllable().irreversible_lag(5);
+    let Ok(mut node) = Devnet::open(config, Timestamp::EPOCH) else {
         return;
     };
     let reply: Reply = node.respond(data, Timestamp::EPOCH);

@@ -35,6 +35,8 @@ pub(super) struct Place {
     pub(super) block: u32,
     pub(super) index: usize,
     pub(super) expiration: TimePoint,
+    /// What it cost its payer.
+    pub(super) rc_cost: u64,
 }
 
 impl Default for History {
@@ -73,12 +75,12 @@ impl History {
         &mut self,
         id: BlockId,
         time: TimePoint,
-        transactions: impl Iterator<Item = (TransactionId, TimePoint)>,
+        transactions: impl Iterator<Item = (TransactionId, TimePoint, u64)>,
     ) {
         let block = id.block_num();
         let mut ids = Vec::new();
-        for (index, (transaction, expiration)) in transactions.enumerate() {
-            self.places.insert(transaction, Place { block, index, expiration });
+        for (index, (transaction, expiration, rc_cost)) in transactions.enumerate() {
+            self.places.insert(transaction, Place { block, index, expiration, rc_cost });
             ids.push(transaction);
         }
         self.blocks.push_back(Past { id, time, transactions: ids });
@@ -134,7 +136,7 @@ mod tests {
             transaction[..4].copy_from_slice(&number.to_be_bytes());
             let transaction = TransactionId::from_bytes(transaction);
             let time = TimePoint::from_unix_secs(number);
-            history.push(id(number), time, [(transaction, time)].into_iter());
+            history.push(id(number), time, [(transaction, time, 0)].into_iter());
         }
         history
     }

@@ -2,7 +2,7 @@
 //!
 //! Source: `spec/hive.md`, sections 6 and 6.1.
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 /// Most requests of one batch. Our own limit.
 pub(super) const MAX_BATCH: usize = 1000;
@@ -150,26 +150,38 @@ impl Fault {
         Self::plain(UNKNOWN_METHOD, &format!("could not find method {name}"))
     }
 
+    /// An error of the tester's choice.
+    pub(super) fn chosen(code: i64, message: &str) -> Self {
+        Self::plain(code, message)
+    }
+
     /// The node itself failed.
     pub(super) fn server(message: &str) -> Self {
         Self::plain(SERVER, message)
     }
 
-    /// hived's own exception: code, name, its general words, and what happened.
-    pub(super) fn exception(code: i64, name: &str, general: &str, format: &str) -> Self {
-        // The client made of hived's own code parses the time and fails over one that is none; a fault has no clock.
+    /// hived's own exception: code, name, its general words, and what happened, with names such as `${id}` for the
+    /// members of `data`. The whole text is that of hived, too: the words, a colon, and what happened with its data.
+    pub(super) fn exception(
+        code: i64,
+        name: &str,
+        general: &str,
+        format: &str,
+        values: &Map<String, Value>,
+    ) -> Self {
         let context = json!({
             "level": "error", "file": "devnet", "line": 0, "method": "call", "hostname": "",
             "thread_name": "", "timestamp": "1970-01-01T00:00:00",
         });
-        let stack = json!([{ "context": context, "format": format, "data": {} }]);
+        let stack = json!([{ "context": context, "format": format, "data": values }]);
         let data = json!({ "code": code, "name": name, "message": general, "stack": stack });
-        Self { code: CALL_FAILED, message: format!("{general}: {format}"), data: Some(data) }
+        let message = format!("{general}:{}", filled(format, values));
+        Self { code: CALL_FAILED, message, data: Some(data) }
     }
 
     /// An assertion of the method that does not hold.
     pub(super) fn assertion(format: &str) -> Self {
-        Self::exception(10, "assert_exception", "Assert Exception", format)
+        Self::exception(10, "assert_exception", "Assert Exception", format, &Map::new())
     }
 
     pub(super) fn to_json(&self) -> String {
@@ -179,6 +191,16 @@ impl Fault {
         }
         error.to_string()
     }
+}
+
+/// A text with the values in place of their names.
+fn filled(format: &str, values: &Map<String, Value>) -> String {
+    let mut text = format.to_owned();
+    for (name, value) in values {
+        let shown = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        text = text.replace(&format!("${{{name}}}"), &shown);
+    }
+    text
 }
 
 #[cfg(test)]

@@ -3,6 +3,10 @@
 //! The file starts with a line that names its format and chain. A record is the length of its body in 4 bytes, little
 //! endian, the first 8 bytes of the SHA-256 of length and body, and the body. Records are appended whole and synced
 //! before anyone hears of them, so only the last one can be torn, and that one nobody has seen.
+//!
+//! A body is a block or a mark, which a leading `!` tells: `!pop 2` takes the last two blocks away, `!final` makes all
+//! irreversible, `!lag 5` sets how many blocks behind the head irreversibility is from then on. Nothing is ever
+//! overwritten, so that a fork is as durable as a block, and what was irreversible once stays so.
 
 use std::{
     fs::{self, File, OpenOptions, TryLockError},
@@ -19,9 +23,15 @@ const HEAD_LEN: usize = 12;
 /// Longest body, in bytes. A block is far smaller; this bounds what a damaged length can make us read.
 const MAX_BODY: usize = 16 << 20;
 
-/// The records of a chain, first to last.
+/// First byte of a mark; blocks are JSON objects.
+const MARK: u8 = b'!';
+
+/// The blocks of a chain, first to last, and what the log says of their finality.
 #[derive(Debug)]
-pub(super) struct BlockLog(Store);
+pub(super) struct BlockLog {
+    store: Store,
+    finality: Finality,
+}
 
 #[derive(Debug)]
 enum Store {
@@ -32,15 +42,63 @@ enum Store {
 #[derive(Debug)]
 struct Disk {
     file: File,
-    /// Where each record starts, and after them where the next one will.
+    /// Where the record of each block starts.
     starts: Vec<u64>,
+    /// Where the next record will start.
     end: u64,
+}
+
+/// What cannot be undone, as the records say in their order.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Finality {
+    /// How often blocks were taken away.
+    pub(super) forks: u32,
+    /// Number of the last irreversible block.
+    pub(super) irreversible: u32,
+    /// How many blocks behind the head irreversibility is.
+    pub(super) lag: u32,
+}
+
+/// What a record that is no block says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Mark {
+    Final,
+    Lag(u32),
+    Pop(u32),
+}
+
+impl Mark {
+    fn read(body: &[u8]) -> Option<Self> {
+        let text = std::str::from_utf8(body.strip_prefix(&[MARK])?).ok()?;
+        match text.split_once(' ') {
+            None if text == "final" => Some(Self::Final),
+            Some(("lag", number)) => Some(Self::Lag(number.parse().ok()?)),
+            Some(("pop", number)) => Some(Self::Pop(number.parse().ok()?)),
+            _ => None,
+        }
+    }
+
+    fn to_body(self) -> String {
+        match self {
+            Self::Final => "!final".into(),
+            Self::Lag(blocks) => format!("!lag {blocks}"),
+            Self::Pop(blocks) => format!("!pop {blocks}"),
+        }
+    }
+}
+
+impl Finality {
+    /// There are so many blocks now, one more than before.
+    fn extended(&mut self, len: usize) {
+        let len = u32::try_from(len).unwrap_or(u32::MAX);
+        self.irreversible = self.irreversible.max(len.saturating_sub(self.lag).max(1));
+    }
 }
 
 impl BlockLog {
     /// A log that ends with the process.
     pub(super) fn in_memory() -> Self {
-        Self(Store::Memory(Vec::new()))
+        Self { store: Store::Memory(Vec::new()), finality: Finality::default() }
     }
 
     /// Opens or makes the log in a folder. A torn last record is dropped.
@@ -54,56 +112,88 @@ impl BlockLog {
             Err(TryLockError::WouldBlock) => return Err(LogError::InUse),
             Err(TryLockError::Error(error)) => return Err(error.into()),
         }
-        let title = format!("alive-devnet-blocks/1 {chain}\n");
-        let starts = scan(&file, title.as_bytes())?;
+        let title = format!("alive-devnet-blocks/2 {chain}\n");
+        let scanned = scan(&file, title.as_bytes())?;
         let mut disk = Disk { file, starts: Vec::new(), end: title.len() as u64 };
-        match starts {
-            Some((starts, end)) => {
-                disk.starts = starts;
-                disk.end = end;
-                disk.file.set_len(end)?;
+        let mut finality = Finality::default();
+        match scanned {
+            Some(scanned) => {
+                disk.starts = scanned.starts;
+                disk.end = scanned.end;
+                finality = scanned.finality;
+                disk.file.set_len(disk.end)?;
             }
             None => disk.write_title(title.as_bytes())?,
         }
         disk.file.sync_all()?;
-        Ok(Self(Store::Disk(disk)))
+        Ok(Self { store: Store::Disk(disk), finality })
     }
 
-    /// How many records there are.
+    pub(super) fn finality(&self) -> Finality {
+        self.finality
+    }
+
+    /// How many blocks there are.
     pub(super) fn len(&self) -> usize {
-        match &self.0 {
+        match &self.store {
             Store::Disk(disk) => disk.starts.len(),
             Store::Memory(records) => records.len(),
         }
     }
 
-    /// One record, counted from 0, `None` behind the last.
+    /// One block, counted from 0, `None` behind the last.
     pub(super) fn read(&self, index: usize) -> Result<Option<Vec<u8>>, LogError> {
-        match &self.0 {
+        match &self.store {
             Store::Disk(disk) => disk.starts.get(index).map(|start| disk.read(*start)).transpose(),
             Store::Memory(records) => Ok(records.get(index).map(|record| record.to_vec())),
         }
     }
 
-    /// Adds a record. When this returns it will survive a crash; when it fails the log is as before.
+    /// Adds a block. When this returns it will survive a crash; when it fails the log is as before.
     pub(super) fn append(&mut self, body: &[u8]) -> Result<(), LogError> {
-        match &mut self.0 {
-            Store::Disk(disk) => disk.append(body),
-            Store::Memory(records) => {
-                records.push(body.into());
-                Ok(())
+        match &mut self.store {
+            Store::Disk(disk) => {
+                let start = disk.append(body)?;
+                disk.starts.push(start);
             }
+            Store::Memory(blocks) => blocks.push(body.into()),
         }
+        self.finality.extended(self.len());
+        Ok(())
     }
 
-    /// Takes the last record away.
-    pub(super) fn pop(&mut self) -> Result<(), LogError> {
-        match &mut self.0 {
-            Store::Disk(disk) => disk.pop(),
-            Store::Memory(records) => {
-                records.pop();
-                Ok(())
-            }
+    /// Takes the last blocks away, all at once.
+    pub(super) fn pop(&mut self, count: u32) -> Result<(), LogError> {
+        let left = self.len().saturating_sub(count as usize);
+        self.mark(Mark::Pop(count))?;
+        match &mut self.store {
+            Store::Disk(disk) => disk.starts.truncate(left),
+            Store::Memory(blocks) => blocks.truncate(left),
+        }
+        self.finality.forks = self.finality.forks.saturating_add(1);
+        Ok(())
+    }
+
+    /// Makes all blocks irreversible.
+    pub(super) fn finalize(&mut self) -> Result<(), LogError> {
+        self.mark(Mark::Final)?;
+        self.finality.irreversible = u32::try_from(self.len()).unwrap_or(u32::MAX);
+        Ok(())
+    }
+
+    /// Sets how many blocks behind the head irreversibility is, from the next block on.
+    pub(super) fn set_lag(&mut self, blocks: u32) -> Result<(), LogError> {
+        if blocks != self.finality.lag {
+            self.mark(Mark::Lag(blocks))?;
+            self.finality.lag = blocks;
+        }
+        Ok(())
+    }
+
+    fn mark(&mut self, mark: Mark) -> Result<(), LogError> {
+        match &mut self.store {
+            Store::Disk(disk) => disk.append(mark.to_body().as_bytes()).map(|_| ()),
+            Store::Memory(_) => Ok(()),
         }
     }
 }
@@ -125,7 +215,8 @@ impl Disk {
         }
     }
 
-    fn append(&mut self, body: &[u8]) -> Result<(), LogError> {
+    /// Appends a record and says where it starts.
+    fn append(&mut self, body: &[u8]) -> Result<u64, LogError> {
         let head = head_of(body).ok_or(LogError::TooLong(body.len()))?;
         let record = [&head[..], body].concat();
         if let Err(error) = self.write_at_end(&record) {
@@ -133,24 +224,15 @@ impl Disk {
             self.file.set_len(self.end)?;
             return Err(error.into());
         }
-        self.starts.push(self.end);
+        let start = self.end;
         self.end += record.len() as u64;
-        Ok(())
+        Ok(start)
     }
 
     fn write_at_end(&mut self, record: &[u8]) -> io::Result<()> {
         self.file.seek(SeekFrom::Start(self.end))?;
         self.file.write_all(record)?;
         self.file.sync_data()
-    }
-
-    fn pop(&mut self) -> Result<(), LogError> {
-        let Some(start) = self.starts.last().copied() else { return Ok(()) };
-        self.file.set_len(start)?;
-        self.file.sync_data()?;
-        self.starts.pop();
-        self.end = start;
-        Ok(())
     }
 }
 
@@ -187,8 +269,15 @@ enum Record {
     Whole(Vec<u8>),
 }
 
-/// Finds the records of a file and where they end, `None` if not even the title is whole.
-fn scan(file: &File, title: &[u8]) -> Result<Option<(Vec<u64>, u64)>, LogError> {
+/// What stands in a file.
+struct Scanned {
+    starts: Vec<u64>,
+    end: u64,
+    finality: Finality,
+}
+
+/// Finds the blocks of a file and where its records end, `None` if not even the title is whole.
+fn scan(file: &File, title: &[u8]) -> Result<Option<Scanned>, LogError> {
     let len = file.metadata()?.len();
     let mut from = BufReader::new(file);
     let mut found = Vec::new();
@@ -197,7 +286,7 @@ fn scan(file: &File, title: &[u8]) -> Result<Option<(Vec<u64>, u64)>, LogError> 
         // A file cut while its title was written has nothing else to lose.
         return if title.starts_with(&found) { Ok(None) } else { Err(LogError::OtherChain) };
     }
-    let mut starts = Vec::new();
+    let (mut starts, mut finality) = (Vec::new(), Finality::default());
     let mut end = title.len() as u64;
     loop {
         match read_record(&mut from)? {
@@ -206,12 +295,30 @@ fn scan(file: &File, title: &[u8]) -> Result<Option<(Vec<u64>, u64)>, LogError> 
             Record::Torn(_) if is_zero_to_end(file, end)? => break,
             Record::Torn(_) => return Err(LogError::Damaged { at: end }),
             Record::Whole(body) => {
-                starts.push(end);
+                if body.first() == Some(&MARK) {
+                    let mark = Mark::read(&body).ok_or(LogError::Damaged { at: end })?;
+                    follow(mark, &mut starts, &mut finality);
+                } else {
+                    starts.push(end);
+                    finality.extended(starts.len());
+                }
                 end += (HEAD_LEN + body.len()) as u64;
             }
         }
     }
-    Ok(Some((starts, end)))
+    Ok(Some(Scanned { starts, end, finality }))
+}
+
+/// Does what a mark says.
+fn follow(mark: Mark, starts: &mut Vec<u64>, finality: &mut Finality) {
+    match mark {
+        Mark::Final => finality.irreversible = u32::try_from(starts.len()).unwrap_or(u32::MAX),
+        Mark::Lag(blocks) => finality.lag = blocks,
+        Mark::Pop(count) => {
+            starts.truncate(starts.len().saturating_sub(count as usize));
+            finality.forks = finality.forks.saturating_add(1);
+        }
+    }
 }
 
 /// Whether a power cut left the file longer than what was written: the rest reads as zeros.
@@ -281,10 +388,40 @@ mod tests {
         let folder = with(&[b"one", b"", b"three"]);
         let mut log = open(&folder).unwrap();
         assert_eq!(records(&log), [&b"one"[..], b"", b"three"]);
-        log.pop().unwrap();
+        log.pop(2).unwrap();
         log.append(b"other").unwrap();
         drop(log);
-        assert_eq!(records(&open(&folder).unwrap()), [&b"one"[..], b"", b"other"]);
+        assert_eq!(records(&open(&folder).unwrap()), [&b"one"[..], b"other"]);
+    }
+
+    #[test]
+    fn what_was_irreversible_once_stays_so_and_forks_are_counted() {
+        let folder = TempDir::new().unwrap();
+        let mut log = open(&folder).unwrap();
+        log.set_lag(3).unwrap();
+        for _ in 0..8 {
+            log.append(b"block").unwrap();
+        }
+        log.pop(3).unwrap();
+        let finality = Finality { forks: 1, irreversible: 5, lag: 3 };
+        assert_eq!((log.len(), log.finality()), (5, finality));
+        log.set_lag(100).unwrap();
+        log.append(b"block").unwrap();
+        log.pop(1).unwrap();
+        let finality = Finality { forks: 2, irreversible: 5, lag: 100 };
+        drop(log);
+        let mut log = open(&folder).unwrap();
+        assert_eq!((log.len(), log.finality()), (5, finality));
+        log.append(b"block").unwrap();
+        log.finalize().unwrap();
+        drop(log);
+        assert_eq!(open(&folder).unwrap().finality().irreversible, 6);
+    }
+
+    #[test]
+    fn a_mark_that_says_nothing_known_is_damage() {
+        let folder = with(&[b"!pop x"]);
+        assert!(matches!(open(&folder), Err(LogError::Damaged { .. })));
     }
 
     #[test]
@@ -324,7 +461,7 @@ mod tests {
 
         #[test]
         fn a_file_cut_anywhere_keeps_every_whole_record(
-            bodies in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..40), 0..6),
+            bodies in prop::collection::vec(prop::collection::vec(b'0'..=255, 0..40), 0..6),
             cut: prop::sample::Index,
         ) {
             let folder = with(&bodies.iter().map(Vec::as_slice).collect::<Vec<_>>());

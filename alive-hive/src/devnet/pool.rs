@@ -1,6 +1,6 @@
 //! Transactions that wait for a block: [`Pool`].
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 
 use crate::{
     block_id::TransactionId, operation::Operation, serialize::Pack, transaction::SignedTransaction,
@@ -27,19 +27,8 @@ impl Pending {
         Self { id: signed.id(pack), pack, size: signed.to_bytes(pack).len(), signed }
     }
 
-    /// How often an account stands in its custom operations.
-    fn custom_ops_of(&self, account: &str) -> usize {
-        let of = |operation: &&Operation| match operation {
-            Operation::CustomJson(op) => {
-                op.required_auths.contains(account) || op.required_posting_auths.contains(account)
-            }
-            _ => false,
-        };
-        self.signed.transaction.operations.iter().filter(of).count()
-    }
-
-    /// The accounts of its custom operations.
-    pub(super) fn custom_op_accounts(&self) -> impl Iterator<Item = &str> {
+    /// The accounts of its custom operations, each as often as it stands in another of them.
+    fn custom_op_accounts(&self) -> impl Iterator<Item = &str> {
         self.signed.transaction.operations.iter().flat_map(|operation| {
             let auths = match operation {
                 Operation::CustomJson(op) => Some((&op.required_auths, &op.required_posting_auths)),
@@ -58,6 +47,8 @@ pub(super) struct Pool {
     waiting: VecDeque<Pending>,
     ids: HashSet<TransactionId>,
     bytes: usize,
+    /// Waiting custom operations of each account that has some.
+    custom_ops: HashMap<Box<str>, usize>,
 }
 
 impl Pool {
@@ -75,6 +66,9 @@ impl Pool {
     }
 
     pub(super) fn push(&mut self, pending: Pending) {
+        for account in pending.custom_op_accounts() {
+            *self.custom_ops.entry(account.into()).or_default() += 1;
+        }
         self.ids.insert(pending.id);
         self.bytes += pending.size;
         self.waiting.push_back(pending);
@@ -83,15 +77,18 @@ impl Pool {
     /// Takes all out, to be put into a block or pushed again.
     pub(super) fn take(&mut self) -> VecDeque<Pending> {
         self.ids.clear();
+        self.custom_ops.clear();
         self.bytes = 0;
         std::mem::take(&mut self.waiting)
     }
 
     /// An account that would have more than `limit` custom operations waiting with this transaction.
     pub(super) fn over_limit<'a>(&self, new: &'a Pending, limit: usize) -> Option<&'a str> {
+        let mut own: HashMap<&str, usize> = HashMap::new();
         new.custom_op_accounts().find(|account| {
-            let waiting: usize = self.waiting.iter().map(|one| one.custom_ops_of(account)).sum();
-            waiting + new.custom_ops_of(account) > limit
+            let own = own.entry(account).or_default();
+            *own += 1;
+            *own + self.custom_ops.get(*account).copied().unwrap_or_default() > limit
         })
     }
 }

@@ -10,9 +10,9 @@ use std::{
 use alive_core::Timestamp;
 use axum::{
     Router,
-    body::Bytes,
-    extract::{DefaultBodyLimit, State},
-    http::header::CONTENT_TYPE,
+    body::{Body, to_bytes},
+    extract::State,
+    http::{StatusCode, header::CONTENT_TYPE},
     response::{IntoResponse, Response},
     routing::post,
 };
@@ -20,7 +20,7 @@ use tokio::{
     net::TcpListener,
     sync::watch,
     task::{JoinSet, spawn_blocking},
-    time::{MissedTickBehavior, interval},
+    time::{MissedTickBehavior, interval, timeout},
 };
 use tokio_util::sync::CancellationToken;
 use tower_http::cors::{Any, CorsLayer};
@@ -28,16 +28,21 @@ use tower_http::cors::{Any, CorsLayer};
 use super::{
     api::{Part, Reply},
     config::DevnetConfig,
+    connections::listen,
     engine::{Devnet, DevnetError},
+    faulty::faulty,
     jsonrpc::{Fault, Request},
 };
 
 /// Longest body of a request, in bytes: room for a batch of the largest transactions. Our own limit.
 const MAX_BODY: usize = 2 << 20;
+/// How long the body of a request may take. Our own limit.
+const BODY_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Opens the chain, listens, and makes blocks until [`DevnetServer::shutdown`] or the drop of what it returns.
 ///
-/// It answers `POST /` with any content type, and pages of any origin may call it. It keeps running whatever is sent.
+/// It answers `POST /` with any content type, and pages of any origin may call it. It keeps running whatever is sent:
+/// connections, heads, bodies, batches and the time for each are bounded.
 ///
 /// ```
 /// use alive_hive::devnet::{DevnetConfig, serve};
@@ -151,36 +156,44 @@ struct Served {
 
 fn router(state: Served) -> Router {
     let any_origin = CorsLayer::new().allow_origin(Any).allow_methods(Any).allow_headers(Any);
-    Router::new()
-        .route("/", post(handle))
-        .layer(DefaultBodyLimit::max(MAX_BODY))
-        .layer(any_origin)
-        .with_state(state)
+    Router::new().route("/", post(handle)).layer(any_origin).with_state(state)
 }
 
-async fn listen(listener: TcpListener, router: Router, stop: CancellationToken) {
-    let served = axum::serve(listener, router).with_graceful_shutdown(stop.cancelled_owned());
-    if let Err(error) = served.await {
-        tracing::error!(%error, "the development node stopped listening");
-    }
-}
-
-async fn handle(State(served): State<Served>, body: Bytes) -> Response {
+async fn handle(State(served): State<Served>, body: Body) -> Response {
+    let body = match timeout(BODY_TIMEOUT, to_bytes(body, MAX_BODY)).await {
+        Ok(Ok(body)) => body,
+        Ok(Err(_)) => return StatusCode::PAYLOAD_TOO_LARGE.into_response(),
+        Err(_) => return StatusCode::REQUEST_TIMEOUT.into_response(),
+    };
     // Before the request is judged, so that no block is missed between the two.
     let mut heads = served.shared.heads.subscribe();
     let shared = Arc::clone(&served.shared);
-    let reply = spawn_blocking(move || shared.lock().respond(&body, now())).await;
-    let body = match reply {
-        Ok(mut reply) => {
+    let reply = spawn_blocking(move || {
+        let mut node = shared.lock();
+        let head = node.head();
+        let reply = node.respond(&body, now());
+        (reply, node.head() != head)
+    });
+    match reply.await {
+        Ok((mut reply, is_new_head)) => {
+            if is_new_head {
+                served.shared.heads.send_replace(());
+            }
             settle(&mut reply, &served, &mut heads).await;
-            reply.into_body()
+            let fault = reply.fault.take();
+            let body = reply.into_body();
+            match fault {
+                Some(fault) => faulty(fault, body, &served.stop).await,
+                None => ([(CONTENT_TYPE, "application/json")], body).into_response(),
+            }
         }
         Err(error) => {
             tracing::error!(%error, "a request failed");
-            Request::answer(&serde_json::Value::Null, &Err(Fault::server("internal error")))
+            let fault = Err(Fault::server("internal error"));
+            let body = Request::answer(&serde_json::Value::Null, &fault);
+            ([(CONTENT_TYPE, "application/json")], body).into_response()
         }
-    };
-    ([(CONTENT_TYPE, "application/json")], body).into_response()
+    }
 }
 
 /// Waits for the transactions that the client waits for.
@@ -212,8 +225,9 @@ async fn produce(shared: Arc<Shared>, every: Duration, stop: CancellationToken) 
             () = stop.cancelled() => return,
         }
         let chain = Arc::clone(&shared);
-        match spawn_blocking(move || chain.lock().produce_block(now())).await {
-            Ok(Ok(_)) => {
+        match spawn_blocking(move || chain.lock().tick(now())).await {
+            Ok(Ok(None)) => {}
+            Ok(Ok(Some(_))) => {
                 shared.heads.send_replace(());
             }
             Ok(Err(error)) => tracing::error!(%error, "no block could be made"),

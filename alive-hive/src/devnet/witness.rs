@@ -20,6 +20,11 @@ pub(super) fn name(number: usize) -> String {
     format!("alive.wit-{}", char::from(letter))
 }
 
+/// Whether an account is one of them.
+pub(super) fn is_one(account: &str) -> bool {
+    (0..WITNESSES).any(|number| name(number) == account)
+}
+
 /// Their accounts.
 pub(super) fn accounts(key: &PublicKey) -> impl Iterator<Item = DevAccount> {
     (0..WITNESSES).filter_map(|number| DevAccount::with_key(&name(number), *key).ok())

@@ -312,7 +312,7 @@ fn irreversible_blocks_stay() {
     assert!(matches!(node.pop_blocks(2), Err(DevnetError::Irreversible)));
     node.pop_blocks(1).unwrap();
     node.produce_block(at(30)).unwrap();
-    node.finalize();
+    node.finalize().unwrap();
     assert!(matches!(node.pop_blocks(1), Err(DevnetError::Irreversible)));
 }
 

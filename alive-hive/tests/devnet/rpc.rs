@@ -49,7 +49,7 @@ impl ChainDriver for Driver<'_> {
     }
 
     async fn finalize(&self) -> bool {
-        self.server.with(alive_hive::devnet::Devnet::finalize);
+        self.server.with(alive_hive::devnet::Devnet::finalize).unwrap();
         true
     }
 }

@@ -4,14 +4,15 @@ use std::time::Duration;
 
 use alive_core::{Timestamp, backend::BlockSource as _};
 use alive_hive::{
-    Authority, CustomJson, Operation, PrivateKey, Role, SignAlgorithm, SignedTransaction, Tapos,
-    Transaction,
+    Authority, Comment, CustomJson, Operation, PrivateKey, Role, SignAlgorithm, SignedTransaction,
+    Tapos, Transaction,
     devnet::{DevAccount, Devnet, DevnetConfig, DevnetServer, serve_chain},
     rpc::{
         BroadcasterConfig, HiveAccountKeys, HiveBlockSource, HiveBlockSourceConfig,
         HiveBroadcaster, RpcClient, RpcConfig,
     },
 };
+use serde_json::{Value, json};
 
 pub(crate) const PASSWORD: &str = "a password that everybody knows";
 
@@ -101,4 +102,51 @@ pub(crate) fn source(url: &str) -> HiveBlockSource {
 
 pub(crate) fn account_keys(url: &str) -> HiveAccountKeys {
     HiveAccountKeys::new(client(url), DevnetConfig::default().network)
+}
+
+/// The whole answer of a node to a call, its id checked.
+pub(crate) async fn call(server: &DevnetServer, method: &str, params: Value) -> Value {
+    let body = json!({ "jsonrpc": "2.0", "method": method, "params": params, "id": 7 });
+    let request = reqwest::Client::new().post(server.url()).body(body.to_string());
+    let answer: Value = request.send().await.unwrap().json().await.unwrap();
+    assert_eq!((&answer["id"], &answer["jsonrpc"]), (&json!(7), &json!("2.0")));
+    answer
+}
+
+/// The result of a call that succeeds.
+pub(crate) async fn result(server: &DevnetServer, method: &str, params: Value) -> Value {
+    let answer = call(server, method, params).await;
+    assert!(answer.get("error").is_none(), "{method}: {answer}");
+    answer["result"].clone()
+}
+
+/// The error of a call that fails.
+pub(crate) async fn error(server: &DevnetServer, method: &str, params: Value) -> Value {
+    let answer = call(server, method, params).await;
+    assert!(answer.get("result").is_none(), "{method}: {answer}");
+    answer["error"].clone()
+}
+
+/// A post of an author, or an answer where a parent is given.
+pub(crate) fn comment(author: &str, permlink: &str, parent: Option<(&str, &str)>) -> Comment {
+    let (parent_author, parent_permlink) = parent.unwrap_or(("", "alive"));
+    Comment {
+        parent_author: parent_author.into(),
+        parent_permlink: parent_permlink.into(),
+        author: author.into(),
+        permlink: permlink.into(),
+        title: format!("Title of {permlink}"),
+        body: format!("Body of {permlink}"),
+        json_metadata: r#"{"app":"alive"}"#.into(),
+    }
+}
+
+/// An operation of an account, signed by its key of that role.
+pub(crate) fn signed_by(
+    node: &Devnet,
+    account: &str,
+    role: Role,
+    operation: impl Into<Operation>,
+) -> SignedTransaction {
+    sign(build(node, vec![operation.into()]), &[&key(account, role)])
 }

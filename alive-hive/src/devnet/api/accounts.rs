@@ -74,7 +74,7 @@ impl Devnet {
         Ok(found.map(|account| self.account_json(account, form)).collect())
     }
 
-    fn account_json(&self, account: &DevAccount, form: JsonForm) -> Value {
+    pub(super) fn account_json(&self, account: &DevAccount, form: JsonForm) -> Value {
         let prefix = &self.config.network.key_prefix;
         let created = account.created.to_string();
         let start = "1970-01-01T00:00:00";
@@ -89,22 +89,22 @@ impl Devnet {
             "posting_json_metadata": account.posting_json_metadata,
             "proxy": "",
             "last_owner_update": start,
-            "last_account_update": start,
+            "last_account_update": account.last_update.to_string(),
             "previous_owner_update": start,
             "created": created,
             "mined": false,
             "recovery_account": "",
             "reset_account": "null",
-            "post_count": 0,
+            "post_count": account.post_count,
             "can_vote": true,
             "voting_manabar": { "current_mana": 0, "last_update_time": 0 },
             "downvote_manabar": { "current_mana": 0, "last_update_time": 0 },
             "curation_rewards": 0,
             "posting_rewards": 0,
             "witnesses_voted_for": 0,
-            "last_post": start,
-            "last_root_post": start,
-            "last_vote_time": start,
+            "last_post": account.last_post.to_string(),
+            "last_root_post": account.last_root_post.to_string(),
+            "last_vote_time": account.last_vote.to_string(),
             "pending_claimed_accounts": 0,
             "witness_votes": [],
         });

@@ -69,7 +69,8 @@ impl Devnet {
 
     /// The block as it stands in the log, which is the JSON of `block_api`.
     fn block_text(&self, num: u32) -> Result<Option<String>, Fault> {
-        let Some(index) = num.checked_sub(1) else { return Ok(None) };
+        let visible = self.switches.visible(self.head_num());
+        let Some(index) = num.checked_sub(1).filter(|_| num <= visible) else { return Ok(None) };
         let bytes = self.log.read(index as usize).map_err(failed)?;
         bytes.map(|bytes| String::from_utf8(bytes).map_err(failed)).transpose()
     }

@@ -45,7 +45,18 @@ impl Devnet {
         let id: TransactionId =
             params::parsed(params::named(params, "transaction_id")?, "transaction_id")?;
         let expiration = params.get("expiration").map(|time| params::parsed(time, "expiration"));
-        Ok(status_json(self.status(&id, expiration.transpose()?)).into())
+        let expiration = expiration.transpose()?;
+        let Some(place) = self.history.find(&id) else {
+            return Ok(status_json(self.status(&id, expiration)).into());
+        };
+        if place.block > self.switches.visible(self.head_num()) {
+            return Ok(status_json(TransactionStatus::Unknown).into());
+        }
+        let mut status = status_json(self.status(&id, expiration));
+        if let Some(members) = status.as_object_mut() {
+            members.insert("rc_cost".into(), place.rc_cost.into());
+        }
+        Ok(status.into())
     }
 
     /// The answer to a synchronous broadcast, `None` while the transaction waits.
@@ -53,11 +64,15 @@ impl Devnet {
         let Inclusion { transaction, expiration } = *wait;
         if let Some(place) = self.history.find(&transaction) {
             let (block, index) = (place.block, place.index);
-            return Some(included(&transaction, block, &json!(index), false));
+            let mut answer = included(&transaction, block, &json!(index), false);
+            if let Some(members) = answer.as_object_mut() {
+                members.insert("rc_cost".into(), place.rc_cost.into());
+            }
+            return Some(answer.to_string());
         }
         let is_waiting = self.status(&transaction, None) == TransactionStatus::WithinMempool;
         let is_void = !is_waiting || self.head_time() > expiration;
-        is_void.then(|| included(&transaction, self.head_num(), &json!(-1), true))
+        is_void.then(|| included(&transaction, self.head_num(), &json!(-1), true).to_string())
     }
 
     fn push_json(&mut self, transaction: &Value) -> Result<Inclusion, Fault> {
@@ -71,8 +86,8 @@ impl Devnet {
     }
 }
 
-fn included(id: &TransactionId, block: u32, index: &Value, is_expired: bool) -> String {
-    json!({ "id": id, "block_num": block, "trx_num": index, "expired": is_expired }).to_string()
+fn included(id: &TransactionId, block: u32, index: &Value, is_expired: bool) -> Value {
+    json!({ "id": id, "block_num": block, "trx_num": index, "expired": is_expired })
 }
 
 fn status_json(status: TransactionStatus) -> Value {

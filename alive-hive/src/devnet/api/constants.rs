@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use crate::{
     asset::AssetSymbol,
+    cost::REGENERATION_SECS,
     devnet::{DevnetConfig, engine::Devnet},
     network::ChainId,
     transaction::Transaction,
@@ -16,7 +17,8 @@ const VERSION: &str = "1.28.7";
 impl Devnet {
     /// `get_version`, of both APIs.
     pub(super) fn version(&self) -> Value {
-        let node_type = match self.config.network.chain_id {
+        let chain_id = self.switches.chain_id.unwrap_or(self.config.network.chain_id);
+        let node_type = match chain_id {
             ChainId::HIVE => "mainnet",
             ChainId::HIVE_MIRRORNET => "mirrornet",
             _ => "testnet",
@@ -25,7 +27,7 @@ impl Devnet {
             "blockchain_version": VERSION,
             "hive_revision": concat!("alive-devnet-", env!("CARGO_PKG_VERSION")),
             "fc_revision": concat!("alive-devnet-", env!("CARGO_PKG_VERSION")),
-            "chain_id": self.config.network.chain_id,
+            "chain_id": chain_id,
             "node_type": node_type,
         })
     }
@@ -36,7 +38,7 @@ impl Devnet {
             |symbol: AssetSymbol| json!({ "nai": symbol.nai(), "decimals": symbol.precision() });
         let network = &self.config.network;
         json!({
-            "HIVE_CHAIN_ID": network.chain_id,
+            "HIVE_CHAIN_ID": self.switches.chain_id.unwrap_or(network.chain_id),
             "HIVE_ADDRESS_PREFIX": network.key_prefix,
             "HIVE_BLOCKCHAIN_VERSION": VERSION,
             "HIVE_SYMBOL": symbol(AssetSymbol::Hive),
@@ -52,6 +54,8 @@ impl Devnet {
             "HIVE_MAX_TIME_UNTIL_EXPIRATION": 86_400,
             "HIVE_MAX_TRANSACTION_SIZE": Transaction::MAX_BYTES,
             "HIVE_MAX_WITNESSES": 21,
+            "HIVE_MIN_ROOT_COMMENT_INTERVAL": self.config.root_post_interval.as_micros().to_string(),
+            "HIVE_RC_REGEN_TIME": REGENERATION_SECS,
             "IS_TEST_NET": network.chain_id != ChainId::HIVE,
         })
     }

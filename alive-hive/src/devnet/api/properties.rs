@@ -4,33 +4,40 @@ use serde_json::{Value, json};
 
 use crate::{
     asset::{Asset, AssetSymbol},
-    devnet::engine::{Devnet, MAX_BLOCK_BYTES},
+    block_id::BlockId,
+    devnet::{
+        engine::{Devnet, MAX_BLOCK_BYTES},
+        jsonrpc::Fault,
+    },
     json_form::{JsonForm, JsonStyle},
     network::KeyPrefix,
     serialize::Field,
+    time::TimePoint,
 };
 
 /// Amounts that clients divide by, so they must not be zero; otherwise without meaning.
 const SUPPLY: Asset = Asset { amount: 1_000_000_000, symbol: AssetSymbol::Hive };
 const VESTING_FUND: Asset = Asset { amount: 500_000_000, symbol: AssetSymbol::Hive };
-const VESTING_SHARES: Asset = Asset { amount: 1_000_000_000_000_000, symbol: AssetSymbol::Vests };
+/// As many as on the main chain when its example prices were taken, so that clients reckon the costs that hold here.
+const VESTING_SHARES: Asset = Asset { amount: 346_103_701_762_032_000, symbol: AssetSymbol::Vests };
 const NO_HBD: Asset = Asset { amount: 0, symbol: AssetSymbol::Hbd };
 const NO_HIVE: Asset = Asset { amount: 0, symbol: AssetSymbol::Hive };
 const NO_VESTS: Asset = Asset { amount: 0, symbol: AssetSymbol::Vests };
 
 impl Devnet {
     /// `get_dynamic_global_properties`; the two APIs differ in how amounts are written.
-    pub(super) fn properties(&self, form: JsonForm) -> Value {
+    pub(super) fn properties(&self, form: JsonForm) -> Result<Value, Fault> {
         let amount = |value| asset(value, form);
-        let head = self.head();
-        let time = self.head_time().to_string();
-        json!({
+        let (head, time, witness) = self.visible_head()?;
+        let irreversible = self.irreversible.min(head.block_num());
+        let time = time.to_string();
+        Ok(json!({
             "id": 0,
-            "head_block_number": head.block_num(),
+            "head_block_number": self.switches.named(head.block_num()),
             "head_block_id": head,
             "time": time,
-            "last_irreversible_block_num": self.irreversible,
-            "current_witness": self.witness,
+            "last_irreversible_block_num": irreversible,
+            "current_witness": witness,
             "maximum_block_size": MAX_BLOCK_BYTES,
             "current_aslot": head.block_num(),
             "recent_slots_filled": u128::MAX.to_string(),
@@ -58,7 +65,18 @@ impl Devnet {
             "available_account_subsidies": 0,
             "next_maintenance_time": time,
             "last_budget_time": time,
-        })
+        }))
+    }
+
+    /// The head block as clients see it: its id, time and witness.
+    fn visible_head(&self) -> Result<(BlockId, TimePoint, String), Fault> {
+        let visible = self.switches.visible(self.head_num());
+        if visible == self.head_num() {
+            return Ok((self.head(), self.head_time(), self.witness.clone()));
+        }
+        let missing = || Fault::server("the block is gone");
+        let block = self.block(visible)?.ok_or_else(missing)?;
+        Ok((block.id, block.time(), block.header.header.witness))
     }
 }
 
