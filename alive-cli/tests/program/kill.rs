@@ -156,8 +156,8 @@ async fn nothing_is_lost_doubled_or_reused_however_often_it_dies() {
         "127.0.0.1:0",
         "--account",
         "alice=secret",
-        "--block-ms",
-        "150",
+        "--block-time",
+        "150ms",
     ]));
     let chain = devnet.line("listening on ");
     let derived = alive(&["key", "derive", "--account", "alice"])
