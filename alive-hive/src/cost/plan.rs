@@ -139,7 +139,7 @@ impl StreamPlan {
             return Err(PlanError::Renditions(self.renditions));
         }
         let content: ContentId = CONTENT_ID.parse().map_err(|_| PlanError::Segment)?;
-        let room = in_one_chunk(&Segment::new(content.clone(), duration))?;
+        let room = in_one_chunk(&Segment::new(content, duration))?;
         let longest = self.segment.saturating_mul(room);
         let every = self.interval.clamp(self.segment, longest);
         let count = u64::try_from(self.length.as_nanos().div_ceil(every.as_nanos().max(1)))
@@ -147,7 +147,7 @@ impl StreamPlan {
         let seq = Seq::new(count.saturating_sub(1)).ok_or(PlanError::TooManyPushes { count })?;
         let mut renditions = Renditions::default();
         for quality in Quality::TRANSCODED.into_iter().take(self.renditions) {
-            renditions.insert(quality, content.clone());
+            renditions.insert(quality, content);
         }
         // Less than two segments go onto the chain as they are, more in chunks.
         let len = (every < self.segment.saturating_mul(2)).then_some(duration);

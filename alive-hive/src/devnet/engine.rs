@@ -368,7 +368,7 @@ impl Devnet {
     /// Takes an operation of the node itself into the pool, whoever would have to sign it.
     pub(super) fn push_own(
         &mut self,
-        operation: Operation,
+        operation: &Operation,
     ) -> Result<TransactionId, TransactionError> {
         let tapos = Tapos::of(&self.head());
         let mut expiration = self.head_time().after_secs(MAX_EXPIRATION_SECS);

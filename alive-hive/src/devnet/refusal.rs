@@ -264,8 +264,6 @@ impl TransactionError {
             Self::Expired { .. } | Self::ExpiresTooLate { .. } => EXPIRATION,
             Self::MissingAuthority { role, .. } => missing(*role),
             Self::MixedAuthorities => MIXED,
-            Self::Tapos(_) => TAPOS,
-            Self::UnknownAccount(_) => UNKNOWN_KEY,
             Self::UnneededSignature => IRRELEVANT_SIGNATURE,
             Self::NotEnoughCredits { .. } => CREDITS,
             Self::Post(PostRefusal::NoPost { .. }) | Self::UnknownAccount(_) => UNKNOWN_KEY,
