@@ -141,7 +141,7 @@ impl<'a> From<&'a Block> for NewBlock<'a> {
 
 /// The multihash of a SHA2-256 digest.
 #[expect(clippy::expect_used, reason = "32 bytes fit into a digest of 128")]
-fn sha2_256(digest: &[u8; 32]) -> Multihash {
+pub(crate) fn sha2_256(digest: &[u8; 32]) -> Multihash {
     Multihash::wrap(cid::SHA2_256, digest).expect("32 <= 128")
 }
 

@@ -25,6 +25,9 @@ pub const MIN_DIGEST_LEN: usize = 20;
 /// Longest text, in bytes: base2 of the longest binary CID. It bounds the time of the quadratic bases.
 pub const MAX_TEXT_LEN: usize = 1 + 8 * (4 * varint::MAX_LEN + MAX_DIGEST_LEN);
 
+/// Length of a binary CID of version 0, in bytes.
+const V0_LEN: usize = 34;
+
 /// The codec of dag-pb nodes.
 pub const DAG_PB: u64 = 0x70;
 /// The codec of raw blocks.
@@ -119,6 +122,14 @@ pub fn parse(text: &str) -> Result<Cid, CidError> {
 /// A varint is not minimal, the version unknown, the digest's length not as announced or not allowed.
 pub fn from_bytes(bytes: &[u8]) -> Result<Cid, CidError> {
     if bytes.starts_with(&[0x12, 0x20]) { decode_v0(bytes) } else { decode_v1(bytes) }
+}
+
+/// Takes one binary CID, of version 0 or 1, from the front of `bytes`.
+pub(crate) fn take(bytes: &mut &[u8]) -> Result<Cid, CidError> {
+    let len = if bytes.starts_with(&[0x12, 0x20]) { V0_LEN } else { v1_len(bytes)? };
+    let (cid, rest) = bytes.split_at_checked(len).unwrap_or((*bytes, &[]));
+    *bytes = rest;
+    from_bytes(cid)
 }
 
 /// The same block as a `CIDv0`, which exists only for dag-pb under SHA2-256.
@@ -241,6 +252,20 @@ fn base_of_prefix(prefix: char) -> Result<Base, CidError> {
         'U' => Base::Base64UrlPad,
         other => return Err(CidError::Prefix(other)),
     })
+}
+
+/// How many bytes the CID of version 1 at the front of `bytes` has, by its own word.
+fn v1_len(bytes: &[u8]) -> Result<usize, CidError> {
+    let mut rest = bytes;
+    let version = varint::take(&mut rest)?;
+    if version != 1 {
+        return Err(CidError::Version(version));
+    }
+    let _codec = varint::take(&mut rest)?;
+    let code = varint::take(&mut rest)?;
+    let len = varint::take(&mut rest)?;
+    let digest = usize::try_from(len).ok().filter(|len| *len <= MAX_DIGEST_LEN);
+    Ok(bytes.len() - rest.len() + digest.ok_or(CidError::Digest { code, len })?)
 }
 
 fn decode_v0(bytes: &[u8]) -> Result<Cid, CidError> {

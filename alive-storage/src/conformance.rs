@@ -1,8 +1,9 @@
 //! The golden vectors of kinds `storage.*` that this crate knows. Source: `spec/storage.md`, "Vectors".
 
-use std::{collections::HashSet, convert::Infallible};
+use std::{collections::HashSet, convert::Infallible, io::Cursor};
 
 use alive_core::conformance::{Kind, judge};
+use bytes::Bytes;
 use chacha20::{
     ChaCha20,
     cipher::{KeyIvInit, StreamCipher},
@@ -14,12 +15,15 @@ use sha2::{Digest, Sha256};
 
 use crate::{
     block::NewBlock,
-    cid::{self, CidText, Version},
-    unixfs::{ImportOptions, Importer, Profile, Root},
+    car::{CarDecoder, CarError, CarPolicy, CarSummary, CarVerifier, import_car},
+    cid::{self, Cid, CidText, Version},
+    store::MemoryStore,
+    unixfs::{self, ImportOptions, Importer, Profile, Root},
 };
 
 /// The kinds and their checks.
 pub const KINDS: &[Kind] = &[
+    Kind { name: "storage.car", check: check_car },
     Kind { name: "storage.cid", check: check_cid },
     Kind { name: "storage.unixfs", check: check_unixfs },
 ];
@@ -29,12 +33,61 @@ const SHOWN_ROOT: usize = 600;
 /// Content is made in pieces of this size, which divides no chunk size evenly.
 const PIECE: usize = 100_000;
 
+fn check_car(input: &Value, want: &Value) -> Result<(), String> {
+    judge(describe_car(input), want)
+}
+
 fn check_cid(input: &Value, want: &Value) -> Result<(), String> {
     judge(describe_cid(input), want)
 }
 
 fn check_unixfs(input: &Value, want: &Value) -> Result<(), String> {
     judge(import(input), want)
+}
+
+/// Verifies an archive, in one piece and in small ones, and imports it: all must say the same.
+fn describe_car(input: &Value) -> Result<Value, String> {
+    let car = BASE64.decode(text(input, "car_b64")?.as_bytes()).map_err(|e| e.to_string())?;
+    let root = cid::parse(text(input, "expected_root")?).map_err(|e| e.to_string())?;
+    let mut policy = CarPolicy::exchange(car.len() as u64);
+    policy.strict_roots =
+        input.get("strict_roots").and_then(Value::as_bool).ok_or("strict_roots is missing")?;
+    let store = MemoryStore::default();
+    let imported = import_car(Cursor::new(&car), &store, &[root], policy);
+    for size in [1, 7, 100, car.len().max(1)] {
+        let pushed = verify_pieces(&car, size, &root, policy);
+        if pushed.as_ref().ok() != imported.as_ref().ok() {
+            return Err(format!("in pieces of {size}: {pushed:?}, at once: {imported:?}"));
+        }
+    }
+    let summary = imported.map_err(|e| e.to_string())?;
+    let content = unixfs::read_file(&store, root, usize::MAX).map_err(|e| e.to_string())?;
+    Ok(json!({
+        "root": root.to_string(),
+        "roots": summary.roots.iter().map(Cid::to_string).collect::<Vec<_>>(),
+        "block_count": summary.blocks,
+        "file_size": content.len(),
+        "file_sha256_hex": hex::encode(Sha256::digest(&content)),
+    }))
+}
+
+fn verify_pieces(
+    car: &[u8],
+    size: usize,
+    root: &Cid,
+    policy: CarPolicy,
+) -> Result<CarSummary, CarError> {
+    let mut decoder = CarDecoder::new(policy.limit_bytes);
+    let mut verifier = CarVerifier::new(policy);
+    for piece in car.chunks(size) {
+        decoder.push(Bytes::copy_from_slice(piece));
+        while let Some(block) = decoder.poll()? {
+            verifier.add(&block)?;
+        }
+    }
+    decoder.finish()?;
+    let header = decoder.header().ok_or(CarError::Truncated { offset: 0 })?;
+    verifier.finish(header, &[*root])
 }
 
 fn describe_cid(input: &Value) -> Result<Value, String> {

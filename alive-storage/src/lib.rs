@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod block;
+pub mod car;
 pub mod cid;
 #[cfg(feature = "testing")]
 pub mod conformance;

@@ -81,6 +81,31 @@ pub trait BlockBatch {
     /// # Errors
     /// The store cannot be written; none of the blocks may be counted on.
     fn commit(self) -> Result<(), StoreError>;
+
+    /// As [`commit`](Self::commit), for several trees at once: what lies below these roots is kept until each of them is
+    /// marked as stored elsewhere. All their blocks have been added before.
+    ///
+    /// # Errors
+    /// As [`commit`](Self::commit).
+    fn commit_roots(self, roots: &[Cid]) -> Result<(), StoreError>
+    where
+        Self: Sized,
+    {
+        // A store that never evicts keeps all, whatever the roots.
+        let _ = roots;
+        self.commit()
+    }
+
+    /// As [`commit`](Self::commit), for what is stored elsewhere already: a store with a size limit may evict it at once.
+    ///
+    /// # Errors
+    /// As [`commit`](Self::commit).
+    fn commit_cached(self) -> Result<(), StoreError>
+    where
+        Self: Sized,
+    {
+        self.commit()
+    }
 }
 
 /// Why a block store did not do what was asked.

@@ -1,20 +1,30 @@
-//! Files as IPFS keeps them: cutting a file into a tree of blocks, and reading such trees back, every block checked.
+//! Files and directories as IPFS keeps them: cutting a file into a tree of blocks, and reading such trees back, every
+//! block checked.
 //!
 //! Source: `spec/storage.md`, section 2.
 
+mod directory;
 mod import;
 mod node;
 mod options;
 mod read;
+mod tree;
 mod walk;
 pub(crate) mod wire;
 
-pub(crate) use self::node::{LinkCursor, Node};
 pub use self::{
+    directory::{
+        Directory, DirectoryBuilder, DirectoryError, Entry, EntryName, EntryNameError,
+        MAX_DIRECTORY_BYTES,
+    },
     import::{Importer, Root, import},
     node::NodeError,
     options::{ImportOptions, MAX_CHUNK_SIZE, MAX_LINKS, OptionsError, Profile},
     read::{FileReader, file_size, is_complete, read_file, read_range},
     walk::{FileWalk, MAX_DEPTH, MAX_EMPTY_NODES, ReadError, Step},
     wire::WireError,
+};
+pub(crate) use self::{
+    node::{LinkCursor, Node, next_linked},
+    tree::Trees,
 };

@@ -193,16 +193,17 @@ impl Importer {
         }
     }
 
-    #[expect(
-        clippy::expect_used,
-        reason = "a version 0 cid of SHA2-256 with 32 bytes exists always"
-    )]
     fn node_cid(&self) -> impl FnOnce(Multihash) -> Cid + use<> {
-        let version = self.options.cid_version();
-        move |hash| match version {
-            Version::V0 => Cid::new_v0(hash).expect("it is SHA2-256 with 32 bytes"),
-            Version::V1 => Cid::new_v1(cid::DAG_PB, hash),
-        }
+        node_cid(self.options.cid_version())
+    }
+}
+
+/// How dag-pb nodes are named in a version.
+#[expect(clippy::expect_used, reason = "a version 0 cid of SHA2-256 with 32 bytes exists always")]
+pub(super) fn node_cid(version: Version) -> impl FnOnce(Multihash) -> Cid + use<> {
+    move |hash| match version {
+        Version::V0 => Cid::new_v0(hash).expect("it is SHA2-256 with 32 bytes"),
+        Version::V1 => Cid::new_v1(cid::DAG_PB, hash),
     }
 }
 
@@ -268,7 +269,7 @@ impl Level {
     }
 
     fn add(&mut self, node: Tally) {
-        put_link(&node, &mut self.links);
+        put_link(&node.cid, "", node.dag_size, &mut self.links);
         wire::put_varint(4, node.file_size, &mut self.sizes);
         self.nodes += 1;
         self.file_size += node.file_size;
@@ -277,16 +278,17 @@ impl Level {
     }
 }
 
-/// Appends field 2 of a dag-pb node: id, empty name, size of the tree below.
-fn put_link(node: &Tally, to: &mut Vec<u8>) {
-    let cid = node.cid.to_bytes();
-    let cid_len = cid.len() as u64;
-    let len = 1 + varint::len(cid_len) + cid_len + 2 + 1 + varint::len(node.dag_size);
-    wire::put_bytes_head(2, len, to);
+/// Appends field 2 of a dag-pb node: id, name (empty in files), size of the tree below.
+pub(super) fn put_link(cid: &Cid, name: &str, dag_size: u64, to: &mut Vec<u8>) {
+    let (cid, name) = (cid.to_bytes(), name.as_bytes());
+    let (cid_len, name_len) = (cid.len() as u64, name.len() as u64);
+    let ends = 1 + varint::len(cid_len) + cid_len + 1 + varint::len(name_len) + name_len;
+    wire::put_bytes_head(2, ends + 1 + varint::len(dag_size), to);
     wire::put_bytes_head(1, cid_len, to);
     to.extend_from_slice(&cid);
-    wire::put_bytes_head(2, 0, to);
-    wire::put_varint(3, node.dag_size, to);
+    wire::put_bytes_head(2, name_len, to);
+    to.extend_from_slice(name);
+    wire::put_varint(3, dag_size, to);
 }
 
 /// The bytes before and after the content in a dag-pb leaf.

@@ -14,6 +14,9 @@ use crate::{
 /// UnixFS types that hold file content: raw and file.
 const CONTENT_TYPES: [u64; 2] = [0, 2];
 
+/// UnixFS type of a directory in one block.
+pub(super) const DIRECTORY: u64 = 1;
+
 /// A checked node. Its links stay in the block's bytes and are read one by one, so that a node costs its block only.
 #[derive(Clone, Debug)]
 pub(crate) struct Node {
@@ -111,6 +114,43 @@ fn split(mut node: &[u8]) -> Result<(&[u8], usize), NodeError> {
     Ok((message.ok_or(NodeError::Missing("Data"))?, links))
 }
 
+/// The UnixFS type of any node and its links, unread: what a directory is read from.
+pub(super) fn kind_and_links(
+    mut block: &[u8],
+) -> Result<(u64, impl Iterator<Item = &[u8]>), NodeError> {
+    let (mut message, _links) = split(block)?;
+    let mut kind = None;
+    while let Some(field) = wire::take(&mut message)? {
+        if let (1, Value::Varint(value)) = (field.number, field.value) {
+            set_once(&mut kind, value, "Type")?;
+        }
+    }
+    let links = std::iter::from_fn(move || {
+        loop {
+            // The node was checked as a whole above, so it reads well to its end.
+            let field = wire::take(&mut block).ok()??;
+            if let (2, Value::Bytes(link)) = (field.number, field.value) {
+                return Some(link);
+            }
+        }
+    });
+    Ok((kind.ok_or(NodeError::Missing("Type"))?, links))
+}
+
+/// The id in the next link of a dag-pb node of any kind, from byte `at` of it on: for going down, not for trust.
+pub(crate) fn next_linked(block: &[u8], at: &mut usize) -> Option<Cid> {
+    let mut rest = block.get(*at..)?;
+    while let Ok(Some(field)) = wire::take(&mut rest) {
+        *at = block.len() - rest.len();
+        if let Field { number: 2, value: Value::Bytes(link) } = field
+            && let Ok(cid) = link_cid(link)
+        {
+            return Some(cid);
+        }
+    }
+    None
+}
+
 fn link_cid(mut link: &[u8]) -> Result<Cid, NodeError> {
     let mut hash = None;
     while let Some(field) = wire::take(&mut link)? {
@@ -160,7 +200,11 @@ impl<'a> UnixFs<'a> {
     }
 }
 
-fn set_once<T>(slot: &mut Option<T>, value: T, name: &'static str) -> Result<(), NodeError> {
+pub(super) fn set_once<T>(
+    slot: &mut Option<T>,
+    value: T,
+    name: &'static str,
+) -> Result<(), NodeError> {
     match slot.replace(value) {
         None => Ok(()),
         Some(_) => Err(NodeError::Repeated(name)),
@@ -194,6 +238,9 @@ pub enum NodeError {
     /// A part that every node has is absent.
     #[error("{0} is missing")]
     Missing(&'static str),
+    /// It is of this UnixFS type, and no directory in one block.
+    #[error("unixfs type {0} is not a directory in one block")]
+    NotDirectory(u64),
     /// It is of this UnixFS type: a directory (1), metadata (3), a symbolic link (4), a part of a directory (5), or
     /// unknown.
     #[error("unixfs type {0} is not a file")]

@@ -259,6 +259,14 @@ pub enum ReadError {
         /// Its codec.
         codec: u64,
     },
+    /// A directory is refused.
+    #[error("directory {cid} is refused")]
+    Directory {
+        /// The directory.
+        cid: Box<Cid>,
+        /// What is wrong with it.
+        source: super::DirectoryError,
+    },
     /// A node lies deeper than [`MAX_DEPTH`].
     #[error("tree of more than {MAX_DEPTH} levels below its root")]
     Depth,
