@@ -100,6 +100,11 @@ impl<'a> NewBlock<'a> {
         Self { cid: cid_of(sha2_256(&hasher.finalize().into())), parts }
     }
 
+    /// Pieces that were hashed before.
+    pub(crate) fn hashed(cid: Cid, parts: [&'a [u8]; 3]) -> Self {
+        Self { cid, parts }
+    }
+
     /// A block whose digest is known.
     pub(crate) fn of_digest(digest: &[u8; 32], data: &'a [u8]) -> Self {
         Self { cid: Cid::new_v1(cid::RAW, sha2_256(digest)), parts: [data, &[], &[]] }

@@ -7,6 +7,7 @@ mod directory;
 mod import;
 mod node;
 mod options;
+mod parallel;
 mod read;
 mod tree;
 mod walk;
@@ -20,6 +21,7 @@ pub use self::{
     import::{Importer, Root, import},
     node::NodeError,
     options::{ImportOptions, MAX_CHUNK_SIZE, MAX_LINKS, OptionsError, Profile},
+    parallel::{MAX_THREADS, import_bytes_parallel, import_parallel},
     read::{FileReader, file_size, is_complete, read_file, read_range},
     walk::{FileWalk, MAX_DEPTH, MAX_EMPTY_NODES, ReadError, Step},
     wire::WireError,

@@ -112,6 +112,61 @@ impl Importer {
         }
     }
 
+    /// The root of what has been pushed so far, as if the file ended here; it may go on.
+    ///
+    /// This is for a file that still grows: each time it costs one leaf and one node a level, however long the file is,
+    /// and the id is the one that the file has at that length. Blocks that only this end needs go to the sink, too; of
+    /// those before, it has had all.
+    ///
+    /// ```
+    /// # use std::convert::Infallible;
+    /// # use alive_storage::unixfs::{ImportOptions, Importer};
+    /// let mut sink = |_block: &alive_storage::NewBlock<'_>| Ok::<(), Infallible>(());
+    /// let mut importer = Importer::new(ImportOptions::default());
+    /// importer.push(b"hello world", &mut sink)?;
+    /// let root = importer.root_so_far(&mut sink)?;
+    /// assert_eq!(root.cid.to_string(), "Qmf412jQZiuVUtdgnB36FXFX7xg5V6KEbSJ4dpQuhkLyfD");
+    /// importer.push(b"!", &mut sink)?;
+    /// assert_eq!(importer.root_so_far(&mut sink)?.file_size, 12);
+    /// # Ok::<(), Infallible>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Those of the sink; the importer may go on.
+    pub fn root_so_far<E>(
+        &self,
+        sink: &mut impl FnMut(&NewBlock<'_>) -> Result<(), E>,
+    ) -> Result<Root, E> {
+        self.clone().finish(sink)
+    }
+
+    /// Takes what a reader gives until it is at its end for now; call it again when the file has grown. The number of
+    /// bytes that came is returned. The reader is asked for one chunk at a time.
+    ///
+    /// # Errors
+    /// Those of the reader and of the sink; after an error of the sink the importer is of no use.
+    pub fn push_from<E: From<io::Error>>(
+        &mut self,
+        mut reader: impl Read,
+        sink: &mut impl FnMut(&NewBlock<'_>) -> Result<(), E>,
+    ) -> Result<u64, E> {
+        let mut taken = 0;
+        loop {
+            // The pending leaf is filled in place, and hashed where it is.
+            let mut pending = std::mem::take(&mut self.pending);
+            let had = pending.len();
+            pending.resize(self.options.chunk_size(), 0);
+            let read = fill(&mut reader, pending.get_mut(had..).unwrap_or_default());
+            pending.truncate(had + *read.as_ref().unwrap_or(&0));
+            self.pending = pending;
+            taken += read? as u64;
+            if self.pending.len() < self.options.chunk_size() {
+                return Ok(taken);
+            }
+            self.pending_leaf(sink)?;
+        }
+    }
+
     fn root(&self, level: &Level) -> Root {
         let Tally { cid, file_size, dag_size } = level.last;
         Root { cid, file_size, dag_size, blocks: self.blocks }
@@ -133,13 +188,18 @@ impl Importer {
         piece: &[u8],
         sink: &mut impl FnMut(&NewBlock<'_>) -> Result<(), E>,
     ) -> Result<(), E> {
-        if self.options.raw_leaves() {
-            let cid_of = |hash| Cid::new_v1(cid::RAW, hash);
-            let block = NewBlock::hash(cid_of, [piece, &[], &[]]);
-            return self.emit(0, &block, (piece.len() as u64, 0), sink);
-        }
-        let (head, tail) = leaf_frame(piece.len() as u64);
-        let block = NewBlock::hash(self.node_cid(), [&head, piece, &tail]);
+        let leaf = Leaf::hash(piece, &self.options);
+        self.push_leaf(piece, &leaf, sink)
+    }
+
+    /// Takes a whole leaf that was hashed before, also on another thread. Nothing else may be pending.
+    pub(super) fn push_leaf<E>(
+        &mut self,
+        piece: &[u8],
+        leaf: &Leaf,
+        sink: &mut impl FnMut(&NewBlock<'_>) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let block = NewBlock::hashed(leaf.cid, [&leaf.head, piece, &leaf.tail]);
         self.emit(0, &block, (piece.len() as u64, 0), sink)
     }
 
@@ -212,23 +272,17 @@ pub(super) fn node_cid(version: Version) -> impl FnOnce(Multihash) -> Cid + use<
 /// # Errors
 /// Those of the reader and of the sink.
 pub fn import<E: From<io::Error>>(
-    mut reader: impl Read,
+    reader: impl Read,
     options: ImportOptions,
     sink: &mut impl FnMut(&NewBlock<'_>) -> Result<(), E>,
 ) -> Result<Root, E> {
     let mut importer = Importer::new(options);
-    let mut buffer = vec![0; options.chunk_size()];
-    loop {
-        let len = fill(&mut reader, &mut buffer)?;
-        importer.push(buffer.get(..len).unwrap_or_default(), sink)?;
-        if len < buffer.len() {
-            return importer.finish(sink);
-        }
-    }
+    importer.push_from(reader, sink)?;
+    importer.finish(sink)
 }
 
 /// Reads until the buffer is full or the input at its end.
-fn fill(reader: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
+pub(super) fn fill(reader: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
     let mut len = 0;
     while let Some(room) = buffer.get_mut(len..).filter(|room| !room.is_empty()) {
         match reader.read(room) {
@@ -239,6 +293,27 @@ fn fill(reader: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
         }
     }
     Ok(len)
+}
+
+/// What is around the content of a leaf, and its id.
+#[derive(Clone, Debug)]
+pub(super) struct Leaf {
+    cid: Cid,
+    head: Vec<u8>,
+    tail: Vec<u8>,
+}
+
+impl Leaf {
+    pub(super) fn hash(piece: &[u8], options: &ImportOptions) -> Self {
+        if options.raw_leaves() {
+            let cid_of = |hash| Cid::new_v1(cid::RAW, hash);
+            let cid = *NewBlock::hash(cid_of, [piece, &[], &[]]).cid();
+            return Self { cid, head: Vec::new(), tail: Vec::new() };
+        }
+        let (head, tail) = leaf_frame(piece.len() as u64);
+        let block = NewBlock::hash(node_cid(options.cid_version()), [&head, piece, &tail]);
+        Self { cid: *block.cid(), head, tail }
+    }
 }
 
 /// Id and sizes of a node.
@@ -368,6 +443,44 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn a_growing_file_has_at_any_length_the_root_of_that_length(
+            data in proptest::collection::vec(any::<u8>(), 0..300),
+            steps in proptest::collection::vec(0_usize..40, 0..20),
+            chunk in 1_usize..40,
+            links in 2_usize..5,
+            raw: bool,
+        ) {
+            let options = ImportOptions::default().with_chunk_size(chunk).unwrap();
+            let options = options.with_max_links(links).unwrap().with_raw_leaves(raw);
+            let mut seen = std::collections::HashMap::new();
+            let mut sink = |block: &NewBlock<'_>| {
+                seen.insert(*block.cid(), block.to_bytes());
+                Ok::<(), io::Error>(())
+            };
+            let (mut importer, mut at) = (Importer::new(options), 0);
+            let mut roots = Vec::new();
+            for step in steps {
+                let end = (at + step).min(data.len());
+                // Both ways of going on, by turns.
+                if step % 2 == 0 {
+                    importer.push(&data[at..end], &mut sink).unwrap();
+                } else {
+                    let read = importer.push_from(&data[at..end], &mut sink).unwrap();
+                    prop_assert_eq!(read, (end - at) as u64);
+                }
+                at = end;
+                roots.push((at, importer.root_so_far(&mut sink).unwrap()));
+            }
+            for (at, root) in roots {
+                let (want, blocks) = blocks_of(&[&data[..at]], options);
+                prop_assert_eq!(root, want);
+                for (cid, bytes) in blocks {
+                    prop_assert_eq!(seen.get(&cid).map(|seen| &seen[..]), Some(&bytes[..]));
+                }
+            }
+        }
+
         #[test]
         fn how_the_content_arrives_does_not_matter(
             data in proptest::collection::vec(any::<u8>(), 0..400),

@@ -1,6 +1,9 @@
+use std::convert::Infallible;
+
 use proptest::prelude::*;
 
 use super::*;
+use crate::unixfs::{ImportOptions, Importer, Profile};
 
 fn hello() -> Entry {
     let cid = cid::parse("Qmf412jQZiuVUtdgnB36FXFX7xg5V6KEbSJ4dpQuhkLyfD").unwrap();
@@ -55,6 +58,51 @@ fn the_order_of_adding_does_not_matter() {
     assert_eq!(order, ["B", "a", "a b", "ab", "b", "ä"]);
     assert_eq!(read.find("ab"), Some(&hello()));
     assert_eq!(read.find("c"), None);
+}
+
+/// As `ipfs-unixfs-importer` 17 of npm makes them, and with it every JavaScript IPFS node.
+#[test]
+fn directories_have_the_ids_that_another_implementation_gives_them() {
+    let large: Vec<u8> = (0..600_000_u32).map(|i| (i % 251).to_le_bytes()[0]).collect();
+    for (profile, inner, outer, size) in [
+        (
+            Profile::UnixfsV02015,
+            "QmPcyUe6EWeAn4NXmzYzPQnu1SLjpsszppkU4zeP9ad18e",
+            "QmbQBTeGzSjPmiMWVtes6x5forvd8h62Eb5PnJDiSf9AJe",
+            600_549,
+        ),
+        (
+            Profile::CidV1256k,
+            "bafybeifwf4edsgltq2y7atejiratwq2o2x3iov63qnwdq5qg6i2olwzuam",
+            "bafybeie54qpa4nzk6amnbixhegf2ssczs36cd6q7d6vqr4njzi4uorgnwy",
+            600_495,
+        ),
+    ] {
+        let options = ImportOptions::from(profile);
+        let import = |data: &[u8]| {
+            let mut importer = Importer::new(options);
+            let mut sink = |_: &NewBlock<'_>| Ok::<(), Infallible>(());
+            importer.push(data, &mut sink).unwrap();
+            importer.finish(&mut sink).unwrap()
+        };
+        let mut folder = DirectoryBuilder::new(options.cid_version());
+        folder.add("stream0.ts".parse().unwrap(), &import(&large)).unwrap();
+        let folder = build(folder).0;
+        assert_eq!(folder.cid.to_string(), inner);
+        let mut top = DirectoryBuilder::new(options.cid_version());
+        let files: [(&str, &[u8]); 4] = [
+            ("stream.m3u8", b"#EXTM3U\n"),
+            ("b", b"hello world"),
+            ("B", b""),
+            ("ä b", b"hello world"),
+        ];
+        for (name, data) in files {
+            top.add(name.parse().unwrap(), &import(data)).unwrap();
+        }
+        top.add("240p".parse().unwrap(), &folder).unwrap();
+        let top = build(top).0;
+        assert_eq!((top.cid.to_string().as_str(), top.dag_size), (outer, size));
+    }
 }
 
 #[test]
