@@ -19,6 +19,9 @@ pub use self::gateway::GatewayStorage;
 pub use self::{
     block::{Block, BlockError, MAX_BLOCK_BYTES, NewBlock},
     storage::{BlockStorage, DiskStorage, MemoryStorage},
-    store::{BlockBatch, BlockStore, DiskBatch, DiskStore, MemoryBatch, MemoryStore, StoreError},
+    store::{
+        BlockBatch, BlockStore, CheckReport, DiskBatch, DiskStore, Evicted, MAX_LISTED,
+        MemoryBatch, MemoryStore, StoreError,
+    },
     varint::VarintError,
 };

@@ -6,7 +6,7 @@ mod memory;
 use std::{fmt::Debug, io};
 
 pub use self::{
-    disk::{DiskBatch, DiskStore},
+    disk::{CheckReport, DiskBatch, DiskStore, Evicted, MAX_LISTED},
     memory::{MemoryBatch, MemoryStore},
 };
 use crate::{
@@ -48,11 +48,33 @@ pub trait BlockStore: Debug + Send + Sync {
     /// As [`batch`](Self::batch).
     fn pin(&self, root: &Cid) -> Result<(), StoreError>;
 
+    /// Takes a pin back; `false` if there was none.
+    ///
+    /// # Errors
+    /// As [`batch`](Self::batch).
+    fn unpin(&self, root: &Cid) -> Result<bool, StoreError>;
+
     /// Whether this root is pinned.
     ///
     /// # Errors
     /// As [`batch`](Self::batch).
     fn is_pinned(&self, root: &Cid) -> Result<bool, StoreError>;
+
+    /// All pinned roots.
+    ///
+    /// # Errors
+    /// As [`batch`](Self::batch).
+    fn pins(&self) -> Result<Vec<Cid>, StoreError>;
+
+    /// Says that everything below this root is stored elsewhere, too: it need no longer be kept for that reason. Storing it
+    /// again takes that back. A store that never evicts need not remember it.
+    ///
+    /// # Errors
+    /// As [`batch`](Self::batch).
+    fn mark_elsewhere(&self, root: &Cid) -> Result<(), StoreError> {
+        let _ = root;
+        Ok(())
+    }
 
     /// Stores one block, durably.
     ///
@@ -76,7 +98,8 @@ pub trait BlockBatch {
     /// The store cannot be written, or the block's hash is not SHA2-256.
     fn add(&mut self, block: &NewBlock<'_>) -> Result<(), StoreError>;
 
-    /// Returns when all blocks are durable and visible.
+    /// Returns when all blocks are durable and visible. The last block that was added is the root of the others, as an import
+    /// gives them: what lies below it is kept until it is [marked as stored elsewhere](BlockStore::mark_elsewhere).
     ///
     /// # Errors
     /// The store cannot be written; none of the blocks may be counted on.
@@ -118,6 +141,28 @@ pub enum StoreError {
     /// The index of the store failed.
     #[error("index of the block store failed")]
     Index(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The operating system does not let the store use its files.
+    #[error("{what} is not permitted")]
+    Denied {
+        /// What was done.
+        what: &'static str,
+        /// Why it failed.
+        source: io::Error,
+    },
+    /// The disk is full, or a quota used up. The store goes on when there is room.
+    #[error("{what} failed, there is no room on the disk")]
+    DiskFull {
+        /// What was done.
+        what: &'static str,
+        /// Why it failed.
+        source: io::Error,
+    },
+    /// The store has reached its limit, and all that it has is pinned or stored nowhere else yet.
+    #[error("block store is full: {limit} bytes, and nothing may be evicted")]
+    Full {
+        /// The limit, in bytes.
+        limit: u64,
+    },
     /// A file of the store could not be read or written.
     #[error("{what} failed")]
     Io {

@@ -51,6 +51,14 @@ impl BlockStore for Counted {
         self.inner.pin(root)
     }
 
+    fn unpin(&self, root: &Cid) -> Result<bool, StoreError> {
+        self.inner.unpin(root)
+    }
+
+    fn pins(&self) -> Result<Vec<Cid>, StoreError> {
+        self.inner.pins()
+    }
+
     fn is_pinned(&self, root: &Cid) -> Result<bool, StoreError> {
         self.inner.is_pinned(root)
     }

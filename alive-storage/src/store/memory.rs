@@ -83,6 +83,14 @@ impl BlockStore for MemoryStore {
         Ok(())
     }
 
+    fn unpin(&self, root: &Cid) -> Result<bool, StoreError> {
+        Ok(self.write().pins.remove(root))
+    }
+
+    fn pins(&self) -> Result<Vec<Cid>, StoreError> {
+        Ok(self.read().pins.iter().copied().collect())
+    }
+
     fn is_pinned(&self, root: &Cid) -> Result<bool, StoreError> {
         Ok(self.read().pins.contains(root))
     }

@@ -1,7 +1,9 @@
 //! Packs: files of blocks that are written once and then only read.
 //!
-//! A pack is a `CARv1` file without roots: any IPFS tool reads it, and should the index be lost, it is made again from the
-//! packs. Layout: `spec/storage.md`, section 4.
+//! A pack is a `CARv1` file: any IPFS tool reads it, and should the index be lost, it is made again from the packs. Its last
+//! sections are notes, blocks of the identity hash that say what the put was about: a root that is stored nowhere else
+//! yet, or that all of it is. So a put is durable when its pack is, and the index may be synced later. A pack
+//! without a note is an unfinished put, or one part of a large one. Layout: `spec/storage.md`, section 4.
 
 use std::{
     fs::{self, File},
@@ -12,19 +14,22 @@ use std::{
 
 use bytes::Bytes;
 
-use super::{StoreError, index::Place, io_error, parent, sync_dir};
+use super::{StoreError, io_error, is_leaf, parent, place::Place, sync_dir};
 use crate::{
-    block::{Block, MAX_BLOCK_BYTES, NewBlock},
-    cid::{self, Multihash},
+    block::{Block, NewBlock},
+    car::MAX_SECTION_BYTES,
+    cid::{self, Cid, Multihash},
     varint::{self, VarintError},
 };
 
 /// Length and dag-cbor of `{"roots": [], "version": 1}`.
 const HEADER: &[u8] = b"\x11\xa2\x65roots\x80\x67version\x01";
+/// What the digest of a note begins with.
+const NOTE: &[u8] = b"alive-pack/1 ";
 /// Packs in one directory, as a power of two: 1024.
 const SHARD_BITS: u32 = 10;
-/// Length of a binary `CIDv1` with SHA2-256 and a codec below 128, in bytes.
-const CID_LEN: usize = 36;
+/// Longest section, as a length in a pack.
+const MAX_SECTION: u64 = MAX_SECTION_BYTES as u64;
 const WRITING: &str = "writing a pack";
 
 /// The directory of all packs.
@@ -35,13 +40,38 @@ pub(super) struct Packs {
     shard: Mutex<Option<PathBuf>>,
 }
 
+/// What a pack says of the put that made it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Note {
+    /// All of it is stored elsewhere.
+    Cached,
+    /// What lies below this root is stored nowhere else yet.
+    Owed(Cid),
+}
+
+/// What was found in a pack.
+#[derive(Debug)]
+pub(super) enum Found {
+    Block(Multihash, Place),
+    Note(Note),
+}
+
+/// What became of a pack that was read again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Recovered {
+    /// Its size up to the first damage in its framing; what followed has been cut off.
+    pub(super) size: u64,
+    /// Bytes that were cut off.
+    pub(super) cut: u64,
+}
+
 impl Packs {
     pub(super) fn new(path: PathBuf) -> Result<Self, StoreError> {
         fs::create_dir_all(&path).map_err(io_error("making the directory of packs"))?;
         Ok(Self { path, shard: Mutex::default() })
     }
 
-    /// The numbers of all packs there are.
+    /// The numbers of all packs there are, in order.
     pub(super) fn numbers(&self) -> Result<Vec<u64>, StoreError> {
         let what = io_error("listing packs");
         let mut numbers = Vec::new();
@@ -54,42 +84,47 @@ impl Packs {
                 numbers.extend(number_of(&pack.map_err(&what)?.path()));
             }
         }
+        numbers.sort_unstable();
         Ok(numbers)
     }
 
-    /// Reads a pack that may be damaged or half written, makes it durable as it is and hands out its size and every whole
-    /// block up to the first damage in its framing. One without any is removed.
+    /// Reads a pack that may be damaged or half written, cuts off what no section can be read from, makes it durable, and
+    /// hands out every whole block and note.
     pub(super) fn recover(
         &self,
         number: u64,
-        mut found: impl FnMut(Multihash, Place) -> Result<(), StoreError>,
-    ) -> Result<Option<u64>, StoreError> {
+        mut found: impl FnMut(Found) -> Result<(), StoreError>,
+    ) -> Result<Recovered, StoreError> {
         const WHAT: &str = "recovering a pack";
         let path = self.path(number);
         let file = File::options().read(true).write(true).open(&path).map_err(io_error(WHAT))?;
-        file.sync_all().map_err(io_error(WHAT))?;
-        let size = file.metadata().map_err(io_error(WHAT))?.len();
-        let mut reader = BufReader::with_capacity(64 << 10, file);
-        let mut blocks = 0_u64;
+        let mut reader = BufReader::with_capacity(64 << 10, &file);
         let mut end = read_header(&mut reader).map_err(io_error(WHAT))?;
+        let mut size = 0;
         while let Some(at) = end {
+            size = at;
             end = match read_section(&mut reader).map_err(io_error(WHAT))? {
                 None => None,
                 Some((head, section)) => {
-                    if let Some((block, skip)) = block_of(&section) {
-                        let (offset, len) = (at + head + skip, block.data().len());
-                        found(*block.hash(), Place::in_pack(number, offset, len))?;
-                        blocks += 1;
+                    match (note_of(&section), block_of(&section)) {
+                        (Some(note), _) => found(Found::Note(note))?,
+                        (None, Some((block, skip))) => {
+                            let (offset, data) = (at + head + skip, block.data());
+                            let place = Place::in_pack(number, offset, data.len(), is_leaf(data));
+                            found(Found::Block(*block.hash(), place))?;
+                        }
+                        (None, None) => {}
                     }
                     Some(at + head + section.len() as u64)
                 }
             };
         }
-        if blocks > 0 {
-            return Ok(Some(size));
+        let had = file.metadata().map_err(io_error(WHAT))?.len();
+        if had > size {
+            file.set_len(size).map_err(io_error(WHAT))?;
         }
-        fs::remove_file(&path).map_err(io_error("removing an empty pack"))?;
-        Ok(None)
+        file.sync_all().map_err(io_error(WHAT))?;
+        Ok(Recovered { size, cut: had.saturating_sub(size) })
     }
 
     pub(super) fn create(&self, number: u64) -> Result<PackWriter, StoreError> {
@@ -106,9 +141,28 @@ impl Packs {
     pub(super) fn read(&self, number: u64, offset: u64, len: usize) -> io::Result<Vec<u8>> {
         let mut file = File::open(self.path(number))?;
         file.seek(SeekFrom::Start(offset))?;
-        let mut data = vec![0; len];
-        file.read_exact(&mut data)?;
-        Ok(data)
+        let mut data = Vec::with_capacity(len);
+        file.take(len as u64).read_to_end(&mut data)?;
+        if data.len() < len { Err(io::ErrorKind::UnexpectedEof.into()) } else { Ok(data) }
+    }
+
+    /// Its size on disk, or `None` if there is no such pack.
+    pub(super) fn size(&self, number: u64) -> Result<Option<u64>, StoreError> {
+        match fs::metadata(self.path(number)) {
+            Ok(data) => Ok(Some(data.len())),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(io_error("looking at a pack")(error)),
+        }
+    }
+
+    /// Removes a pack; one that is not there is no error.
+    pub(super) fn remove(&self, number: u64) -> Result<(), StoreError> {
+        match fs::remove_file(self.path(number)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                Err(io_error("removing a pack")(error))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Where a pack is, or would be.
@@ -140,19 +194,33 @@ pub(super) struct PackWriter {
 }
 
 impl PackWriter {
+    /// Bytes so far.
+    pub(super) fn size(&self) -> u64 {
+        self.size
+    }
+
     /// Appends a block and says where its bytes are.
-    pub(super) fn add(&mut self, block: &NewBlock<'_>) -> Result<Place, StoreError> {
-        let cid = block.cid().to_bytes();
+    pub(super) fn add(&mut self, block: &NewBlock<'_>, leaf: bool) -> Result<Place, StoreError> {
         let size = block.size();
-        let mut head = Vec::with_capacity(varint::MAX_LEN + cid.len());
-        varint::put((cid.len() + size) as u64, &mut head);
-        head.extend_from_slice(&cid);
-        self.write(&head)?;
+        self.head(block.cid(), size)?;
         let offset = self.size;
         for part in block.parts() {
             self.write(part)?;
         }
-        Ok(Place::in_pack(self.number, offset, size))
+        Ok(Place::in_pack(self.number, offset, size, leaf))
+    }
+
+    /// Appends a note.
+    pub(super) fn note(&mut self, note: &Note) -> Result<(), StoreError> {
+        let text = match note {
+            Note::Cached => [NOTE, b"c"].concat(),
+            Note::Owed(root) => [NOTE, b"o", &root.to_bytes()].concat(),
+        };
+        // A root with a digest so long that there is no room for it cannot be stored either.
+        match Multihash::wrap(cid::IDENTITY, &text) {
+            Ok(hash) => self.head(&Cid::new_v1(cid::RAW, hash), 0),
+            Err(_) => Ok(()),
+        }
     }
 
     /// Makes it durable; gives its number and size.
@@ -164,6 +232,14 @@ impl PackWriter {
         }
         self.path = None;
         Ok((self.number, self.size))
+    }
+
+    fn head(&mut self, cid: &Cid, size: usize) -> Result<(), StoreError> {
+        let cid = cid.to_bytes();
+        let mut head = Vec::with_capacity(varint::MAX_LEN + cid.len());
+        varint::put((cid.len() + size) as u64, &mut head);
+        head.extend_from_slice(&cid);
+        self.write(&head)
     }
 
     fn write(&mut self, bytes: &[u8]) -> Result<(), StoreError> {
@@ -182,6 +258,9 @@ impl Drop for PackWriter {
     }
 }
 
+/// Bytes that a block or a note takes in a pack beyond its own, at most.
+pub(super) const FRAME_BYTES: u64 = 256;
+
 /// Reads over the header; gives where it ends, or `None` if it is another one.
 fn read_header(reader: &mut impl Read) -> io::Result<Option<u64>> {
     let mut header = Vec::new();
@@ -197,7 +276,7 @@ fn read_section(reader: &mut impl Read) -> io::Result<Option<(u64, Bytes)>> {
             return Ok(None);
         }
         match varint::take(&mut &head[..]) {
-            Ok(len) if len <= (CID_LEN + MAX_BLOCK_BYTES) as u64 => break len,
+            Ok(len @ 1..=MAX_SECTION) => break len,
             Err(VarintError::Truncated) => {}
             _ => return Ok(None),
         }
@@ -207,12 +286,24 @@ fn read_section(reader: &mut impl Read) -> io::Result<Option<(u64, Bytes)>> {
     Ok((section.len() as u64 == len).then(|| (head.len() as u64, section.into())))
 }
 
-/// The block in a section, if it is whole, and the length of the CID before it.
+/// The block in a section, if it is whole and of a hash that is stored, and the length of the CID before it.
 fn block_of(section: &Bytes) -> Option<(Block, u64)> {
-    let cid_len = if section.starts_with(&[0x12, 0x20]) { 34 } else { CID_LEN };
-    let cid = cid::from_bytes(section.get(..cid_len)?).ok()?;
-    let block = Block::check(*cid.hash(), section.slice(cid_len..)).ok()?;
-    Some((block, cid_len as u64))
+    let mut rest = &section[..];
+    let cid = cid::take(&mut rest).ok().filter(|cid| cid.hash().code() == cid::SHA2_256)?;
+    let skip = section.len() - rest.len();
+    let block = Block::check(*cid.hash(), section.slice(skip..)).ok()?;
+    Some((block, skip as u64))
+}
+
+/// The note in a section, if it is one.
+fn note_of(section: &Bytes) -> Option<Note> {
+    let mut rest = &section[..];
+    let cid = cid::take(&mut rest).ok().filter(|cid| cid.hash().code() == cid::IDENTITY)?;
+    match cid.hash().digest().strip_prefix(NOTE)?.split_first()? {
+        (b'c', []) => Some(Note::Cached),
+        (b'o', root) => cid::from_bytes(root).ok().map(Note::Owed),
+        _ => None,
+    }
 }
 
 /// The number in a pack's file name.
