@@ -1,5 +1,7 @@
 //! The golden vectors of kinds `storage.*` that this crate knows. Source: `spec/storage.md`, "Vectors".
 
+mod skynet;
+
 use std::{collections::HashSet, convert::Infallible, io::Cursor};
 
 use alive_core::conformance::{Kind, judge};
@@ -25,6 +27,9 @@ use crate::{
 pub const KINDS: &[Kind] = &[
     Kind { name: "storage.car", check: check_car },
     Kind { name: "storage.cid", check: check_cid },
+    Kind { name: "storage.sia_merkle", check: skynet::check_sia_merkle },
+    Kind { name: "storage.skyfile", check: skynet::check_skyfile },
+    Kind { name: "storage.skylink", check: skynet::check_skylink },
     Kind { name: "storage.unixfs", check: check_unixfs },
 ];
 
@@ -192,8 +197,9 @@ enum Source {
 
 impl Content {
     fn new(input: &Value) -> Result<Self, String> {
-        if input.get("text_b64").is_some() {
-            let data = BASE64.decode(text(input, "text_b64")?.as_bytes());
+        let literal = ["text_b64", "data_b64"].into_iter().find(|name| input.get(name).is_some());
+        if let Some(literal) = literal {
+            let data = BASE64.decode(text(input, literal)?.as_bytes());
             let data = data.map_err(|e| e.to_string())?;
             return Ok(Self { left: data.len(), source: Source::Literal, buffer: data });
         }
@@ -212,6 +218,15 @@ impl Content {
             other => return Err(format!("unknown generator {other:?}")),
         };
         Ok(Self { left, source, buffer: vec![0; PIECE] })
+    }
+
+    /// The rest of it in one piece.
+    fn into_bytes(mut self) -> Vec<u8> {
+        let mut all = Vec::with_capacity(self.left);
+        while let Some(piece) = self.next_piece() {
+            all.extend_from_slice(piece);
+        }
+        all
     }
 
     fn next_piece(&mut self) -> Option<&[u8]> {
@@ -267,11 +282,7 @@ mod tests {
     #[test]
     fn content_comes_in_pieces_without_a_seam() {
         let input = json!({"generator": "xorshift64star", "seed": "7", "size": PIECE * 2 + 3});
-        let mut content = Content::new(&input).unwrap();
-        let mut all = Vec::new();
-        while let Some(piece) = content.next_piece() {
-            all.extend_from_slice(piece);
-        }
+        let all = Content::new(&input).unwrap().into_bytes();
         let mut state = 7;
         let mut want = Vec::new();
         while want.len() < all.len() {

@@ -5,6 +5,9 @@ use bytes::Bytes;
 use crate::{
     block::{Block, NewBlock},
     cid::{self, Cid, CidText},
+    sia::SECTOR_BYTES,
+    skyfile::Skyfile,
+    skylink::Skylink,
     store::{BlockBatch, BlockStore, MemoryStore},
     unixfs::{self, FileWalk, Node, wire},
 };
@@ -46,6 +49,37 @@ pub fn dag_pb_node(data: &[u8]) {
     }
     assert_eq!(sum, node.file_size());
     assert!(matches!(node.next_link(&mut cursor), Ok(None)), "links end, and go on ending");
+}
+
+/// A link that is read prints to texts that read back to it, its range is inside the sector and makes it again, and core
+/// takes just the canonical text of version 1.
+pub fn skylink_text(data: &[u8]) {
+    let raw = data.try_into().ok().and_then(|raw| Skylink::from_bytes(raw).ok());
+    let text = std::str::from_utf8(data).ok();
+    let parsed = text.and_then(|text| text.parse::<Skylink>().ok());
+    if let (Some(text), None) = (text, parsed) {
+        let id = text.parse::<alive_core::ContentId>().ok();
+        assert!(id.is_none_or(|id| id.kind() == alive_core::StorageKind::Ipfs));
+    }
+    let Some(link) = raw.or(parsed) else { return };
+    assert_eq!(link.to_string().parse(), Ok(link));
+    assert_eq!(link.to_base32().to_lowercase().parse(), Ok(link));
+    assert_eq!(link.to_content().is_ok(), link.version() == 1);
+    if let (Some(range), Some(root)) = (link.range(), link.merkle_root()) {
+        assert!(range.end <= SECTOR_BYTES);
+        assert_eq!(Skylink::new(root, range.start as u64, range.len() as u64), Ok(link));
+    }
+}
+
+/// A skyfile that is read has its content inside the sector, and metadata that are written and read back the same.
+pub fn skyfile_sector(data: &[u8]) {
+    let Ok(file) = Skyfile::parse(&Bytes::copy_from_slice(data)) else { return };
+    assert!(data.starts_with(&file.layout()));
+    assert!(data.starts_with(&file.to_sector()));
+    let Ok(again) = Skyfile::new(file.metadata().clone(), file.data().clone()) else { return };
+    let read = Skyfile::parse(&again.to_sector().into());
+    assert_eq!(read.as_ref(), Ok(&again));
+    assert_eq!(read.map(|read| read.metadata().clone()).as_ref(), Ok(file.metadata()));
 }
 
 /// A file made of any blocks: if the whole can be read, every part of it is the same part of the whole.
@@ -184,6 +218,43 @@ mod tests {
             dag_pb_node(&node);
             node.extend(more);
             dag_pb_node(&node);
+        }
+
+        #[test]
+        fn skylink_text_takes_any_bytes(data in vec(any::<u8>(), 30..40)) {
+            skylink_text(&data);
+        }
+
+        #[test]
+        fn skylink_text_takes_any_text(
+            text in "[A-Za-z0-9_-]{46}[/?]?|A[AB][A-Za-z0-9_-]{44}|[0-9a-vA-V]{55}|\\PC{0,60}",
+        ) {
+            skylink_text(text.as_bytes());
+        }
+
+        #[test]
+        fn skyfile_sector_takes_any_bytes(data: Vec<u8>) {
+            skyfile_sector(&data);
+        }
+
+        #[test]
+        fn skyfile_sector_takes_what_is_nearly_one(
+            json in "\\{\"filename\":\"\\PC{0,8}\",\"length\":[0-9]{1,2}(,\"(mode|subfiles|tryfiles|x)\":(1|\\{\\}|\\[\\]|null)){0,2}\\}",
+            content in vec(any::<u8>(), 0..20),
+            (at, byte) in (0_usize..99, any::<u8>()),
+            spoil: bool,
+        ) {
+            let mut sector = vec![0; 99];
+            sector[0] = 1;
+            sector[1] = content.len() as u8;
+            sector[9..17].copy_from_slice(&(json.len() as u64).to_le_bytes());
+            sector[34] = 1;
+            if spoil {
+                sector[at] = byte;
+            }
+            sector.extend(json.as_bytes());
+            sector.extend(content);
+            skyfile_sector(&sector);
         }
 
         #[test]

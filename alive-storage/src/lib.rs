@@ -9,6 +9,9 @@ pub mod conformance;
 pub mod fuzzing;
 #[cfg(feature = "gateway")]
 mod gateway;
+mod sia;
+mod skyfile;
+mod skylink;
 mod storage;
 mod store;
 pub mod unixfs;
@@ -18,6 +21,9 @@ mod varint;
 pub use self::gateway::GatewayStorage;
 pub use self::{
     block::{Block, BlockError, MAX_BLOCK_BYTES, NewBlock},
+    sia::{MerkleRoot, SECTOR_BYTES},
+    skyfile::{LAYOUT_BYTES, Skyfile, SkyfileError, SkyfileMetadata, Subfile},
+    skylink::{SKYLINK_BYTES, Skylink, SkylinkError},
     storage::{BlockStorage, DiskStorage, MemoryStorage},
     store::{
         BlockBatch, BlockStore, CheckReport, DiskBatch, DiskStore, Evicted, MAX_LISTED,
