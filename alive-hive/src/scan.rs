@@ -107,6 +107,10 @@ impl Scanner {
         if is_empty != (header.header.transaction_merkle_root == MerkleRoot::EMPTY) {
             return None;
         }
+        // Blanks between the brackets are no transaction; the parser tells.
+        if !is_empty && !cursor.0.starts_with(b"{") {
+            return None;
+        }
         cursor.skip(end)?;
         cursor.eat(END)?;
         let block_id = BlockId::from_bytes(cursor.hex()?);

@@ -246,7 +246,7 @@ mod tests {
         ) {
             let mut sector = vec![0; 99];
             sector[0] = 1;
-            sector[1] = content.len() as u8;
+            sector[1] = u8::try_from(content.len()).unwrap();
             sector[9..17].copy_from_slice(&(json.len() as u64).to_le_bytes());
             sector[34] = 1;
             if spoil {

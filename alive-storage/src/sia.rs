@@ -168,9 +168,9 @@ mod tests {
         fn hash(prefix: u8, parts: &[&[u8]]) -> Hash {
             let mut state = Params::new().hash_length(32).to_state();
             state.update(&[prefix]);
-            parts.iter().for_each(|part| {
+            for part in parts {
                 state.update(part);
-            });
+            }
             state.finalize().as_bytes().try_into().unwrap()
         }
         fn tree(segments: &[&[u8]]) -> Hash {
@@ -196,7 +196,7 @@ mod tests {
     #[test]
     fn the_zeros_of_a_sector_need_not_be_there() {
         for len in [0, 1, 63, 64, 65, 4096, 100_001, SECTOR_BYTES - 1, SECTOR_BYTES] {
-            let data: Vec<u8> = (0..len).map(|at| (at % 251) as u8 + 1).collect();
+            let data: Vec<u8> = (0..len).map(|at| u8::try_from(at % 251).unwrap() + 1).collect();
             let mut sector = data.clone();
             sector.resize(SECTOR_BYTES, 0);
             assert_eq!(MerkleRoot::of_sector(&data), MerkleRoot::of(&sector), "{len}");

@@ -15,7 +15,7 @@ use crate::hex_text::serde_as_text;
 /// ```
 /// use alive_hive::post::Permlink;
 /// assert_eq!(Permlink::of(&"stream-1".parse()?).to_string(), "stream-1");
-/// assert_eq!(Permlink::of(&"My_Stream".parse()?).to_string(), "my-stream-4c3a3cf8");
+/// assert_eq!(Permlink::of(&"My_Stream".parse()?).to_string(), "my-stream-00cb4611");
 /// # Ok::<(), alive_core::LinkError>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
