@@ -33,7 +33,7 @@ const MODES: u32 = 8;
 /// let link: Skylink = "iACL2KaLW-GD4j52d48mCnozi6rfAQUdagS-BKBDtzwDug".parse()?;
 /// assert_eq!(link.to_base32(), "H008NM56HDDU30V27PR7F3P619T372TARS0GA7BA0IV09823MSU07EG");
 /// assert_eq!("h008nm56hddu30v27pr7f3p619t372tars0ga7ba0iv09823msu07eg/a.ts?x".parse(), Ok(link));
-/// assert_eq!(link.range().unwrap().len(), 36_864);
+/// assert_eq!(link.range().unwrap().len(), 8192);
 /// # Ok::<(), alive_storage::SkylinkError>(())
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
