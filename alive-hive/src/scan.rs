@@ -108,7 +108,7 @@ impl Scanner {
             return None;
         }
         // Blanks between the brackets are no transaction; the parser tells.
-        if !is_empty && !cursor.0.starts_with(b"{") {
+        if cursor.0.first().is_some_and(u8::is_ascii_whitespace) {
             return None;
         }
         cursor.skip(end)?;
