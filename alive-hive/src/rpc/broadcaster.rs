@@ -1,77 +1,148 @@
 //! Signs operations and puts them on a chain: [`HiveBroadcaster`].
 
-use std::time::Duration;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
 use alive_core::{
     AccountName, DEFAULT_CUSTOM_JSON_ID, Network, Op,
     backend::{BroadcastError, Broadcaster, Receipt},
 };
+use tokio::{
+    sync::Semaphore,
+    time::{Instant, sleep},
+};
 
 use crate::{
-    block_id::TransactionId,
-    json_form::JsonForm,
-    keys::PrivateKey,
+    block_id::{BlockId, TransactionId},
+    keys::{PrivateKey, Role},
     network::HiveNetwork,
-    operation::CustomJson,
+    operation::{CustomJson, Operation},
     serialize::Pack,
     signature::SignAlgorithm,
-    transaction::{SignedTransaction, Tapos, Transaction},
+    time::TimePoint,
+    transaction::{RequiredAuthorities, Tapos, Transaction},
     validate::Invalid,
 };
 
 use super::{
     BACKEND,
     client::{RpcClient, RpcError},
-    inclusion::Inclusion,
-    node::{ChainNode, Known},
-    node_error::Remedy,
+    delivery::{Delivery, End, Step, most},
+    inclusion::{Finding, Proof, Search},
+    key_check::KeyRefusal,
+    ledger::{Attempt, Ledger},
+    node::{ChainNode, Known, is_unknown_method},
+    node_error::{NodeErrorKind, Remedy},
 };
 
-/// How long a transaction is valid. Source: `spec/hive.md`, section 4.3.
-const EXPIRATION_SECS: u32 = 60;
-/// How often an operation is signed anew before its broadcast fails. Our own limit.
-const MAX_BUILDS: usize = 5;
-/// How many answers in a row may be missing before a broadcast fails. Our own limit.
-const MAX_SILENCE: usize = 10;
+/// How often operations are signed anew before a submission fails. Our own limit.
+const MAX_BUILDS: u32 = 5;
+/// Custom operations of one account that a block takes. Source: `spec/hive.md`, section 4.3.
+const MAX_CUSTOM_OPS: u32 = 5;
+
+/// How certain it must be that a transaction stays on the chain.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Confirm {
+    /// It is in a block that no micro-fork can replace any more. With one-block irreversibility this takes a few
+    /// seconds more, without it about a minute.
+    Irreversible,
+    /// It is in a block.
+    #[default]
+    Seen,
+}
 
 /// Settings of a [`HiveBroadcaster`].
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct BroadcasterConfig {
-    /// The id of the custom operations, at most 32 bytes.
+    /// How certain it must be that a transaction stays before a submission is done.
+    pub confirm: Confirm,
+    /// The id of the custom operations of [`Broadcaster::broadcast`], at most 32 bytes.
     pub custom_json_id: Box<str>,
+    /// How long a transaction is valid, in seconds of the chain's own time; a node keeps it waiting for an hour at
+    /// most. Source: `spec/hive.md`, section 4.3.
+    pub expiration_secs: u32,
+    /// Longest time for one submission.
+    pub patience: Duration,
     /// Time between two looks for the transaction in a block.
     pub poll_interval: Duration,
 }
 
 impl BroadcasterConfig {
+    /// Sets how certain it must be that a transaction stays.
+    #[must_use]
+    pub fn confirm(self, confirm: Confirm) -> Self {
+        Self { confirm, ..self }
+    }
+
     /// Sets the id of the custom operations.
     #[must_use]
     pub fn custom_json_id(self, id: impl Into<Box<str>>) -> Self {
         Self { custom_json_id: id.into(), ..self }
     }
 
-    /// Sets the time between two looks.
+    /// Sets how long a transaction is valid, 6 to 3600 seconds.
+    #[must_use]
+    pub fn expiration_secs(self, secs: u32) -> Self {
+        Self { expiration_secs: secs.clamp(6, 3600), ..self }
+    }
+
+    /// Sets the longest time for one submission.
+    #[must_use]
+    pub fn patience(self, patience: Duration) -> Self {
+        Self { patience, ..self }
+    }
+
+    /// Sets the time between two looks, at least a millisecond.
     #[must_use]
     pub fn poll_interval(self, interval: Duration) -> Self {
-        Self { poll_interval: interval, ..self }
+        Self { poll_interval: interval.max(Duration::from_millis(1)), ..self }
     }
 }
 
 impl Default for BroadcasterConfig {
     fn default() -> Self {
         Self {
+            confirm: Confirm::Seen,
             custom_json_id: DEFAULT_CUSTOM_JSON_ID.into(),
+            expiration_secs: 60,
+            patience: Duration::from_mins(10),
             poll_interval: Duration::from_secs(1),
         }
     }
 }
 
-/// Publishes operations of one account with its posting key.
+/// Proof that operations are in a block.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct HiveReceipt {
+    /// The transaction that holds them.
+    pub transaction_id: TransactionId,
+    /// Number of the block that holds it.
+    pub block_num: u32,
+    /// Id of that block. A later look at the chain tells by it whether the block was replaced.
+    pub block_id: BlockId,
+    /// How certain it is to stay.
+    pub confirmed: Confirm,
+}
+
+/// Publishes operations of one account with one key.
 ///
-/// One broadcast never gets an operation into two blocks: the same bytes are sent again as long as they are valid, and
-/// others are signed only once those can never be in a block any more. A node's "duplicate" is success. The chain id
-/// of the node is compared before the first signature.
+/// Operations that are submitted once are on the chain once, whatever nodes answer: the same bytes are sent again as
+/// long as they are valid, and others are signed only when the blocks of all nodes that answer, at least half of those
+/// known, prove that the first can never be in one. What was given up on the way (a dropped future, a failure) is gone
+/// on with, not begun anew, when the same operations are submitted again. What was seen in a block and lost to a
+/// micro-fork is sent again before anything else.
+///
+/// Expirations and their end are judged by the chain's time, never by the clock. Transactions lean on the last
+/// irreversible block, so that no micro-fork makes them void. The key is compared with the account's authorities before
+/// the first use: one of the wrong role never signs. At most 5 custom operations wait for a block at a time, the chain
+/// takes no more; further submissions wait their turn, in order.
+/// Source: `spec/hive.md`, sections 4.2 to 4.4, 5.5 and 6.1.
 ///
 /// ```
 /// use alive_core::{Op, backend::Broadcaster};
@@ -92,10 +163,18 @@ pub struct HiveBroadcaster {
     account: AccountName,
     key: PrivateKey,
     config: BroadcasterConfig,
+    /// Authorities that the key was found to meet.
+    approved: Mutex<BTreeSet<(Role, String)>>,
+    ledger: Mutex<Ledger>,
+    /// Room in the next block.
+    room: Semaphore,
+    /// Whose turn it is to sign and send.
+    turn: tokio::sync::Mutex<()>,
 }
 
 impl HiveBroadcaster {
-    /// A broadcaster that signs for the account with its posting key.
+    /// A broadcaster that signs for the account with this key, which is its posting key unless it shall do more than
+    /// post.
     pub fn new(
         client: RpcClient,
         network: HiveNetwork,
@@ -103,39 +182,277 @@ impl HiveBroadcaster {
         key: PrivateKey,
         config: BroadcasterConfig,
     ) -> Self {
-        Self { node: ChainNode::new(client, network), account, key, config }
+        Self {
+            node: ChainNode::new(client, network),
+            account,
+            key,
+            config,
+            approved: Mutex::default(),
+            ledger: Mutex::default(),
+            room: Semaphore::new(MAX_CUSTOM_OPS as usize),
+            turn: tokio::sync::Mutex::default(),
+        }
     }
 
-    async fn publish(&self, op: &Op) -> Result<Receipt, Failure> {
-        self.node.check_chain().await?;
-        let mut refused = Failure::Expired;
+    /// Puts operations into a block, all in one transaction, and waits until they are as certain to stay as the
+    /// settings ask for.
+    ///
+    /// Those submitted one after the other are on the chain in that order. Dropping the future does not take them back;
+    /// submitting the same operations again goes on with what was begun.
+    ///
+    /// ```
+    /// use alive_hive::{CustomJson, rpc::{HiveBroadcaster, SubmitError}};
+    /// # async fn run(alice: HiveBroadcaster) -> Result<(), SubmitError> {
+    /// let follow = CustomJson::posting("alice", "follow", r#"["follow",{"what":["blog"]}]"#);
+    /// let receipt = alice.submit(vec![follow.into()]).await?;
+    /// println!("{} in block {}", receipt.transaction_id, receipt.block_id);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// [`SubmitError`] says whether trying again may help.
+    pub async fn submit(&self, operations: Vec<Operation>) -> Result<HiveReceipt, SubmitError> {
+        let deadline = Instant::now().checked_add(self.config.patience);
+        let deadline = deadline.unwrap_or_else(Instant::now);
+        let draft = Transaction::new(NO_TAPOS, TimePoint::from_unix_secs(0), operations);
+        draft.validate()?;
+        let customs = custom_ops(&draft.operations);
+        if customs > MAX_CUSTOM_OPS {
+            return Err(SubmitError::TooManyCustomOps { found: customs });
+        }
+        let mut turn = Some(self.turn.lock().await);
+        self.check_key(&draft.required_authorities()).await?;
+        // Whoever has room gives it back without a turn, so this does not wait for itself.
+        let _room = self.room.acquire_many(customs).await.map_err(|_| RpcError::NoNode)?;
+        self.revive(deadline).await?;
+        self.publish(&draft.operations, deadline, || drop(turn.take())).await
+    }
+
+    /// The account that signs.
+    pub fn account(&self) -> &AccountName {
+        &self.account
+    }
+
+    /// Signs, carries, and begins anew while that is safe.
+    async fn publish(
+        &self,
+        operations: &[Operation],
+        deadline: Instant,
+        mut sent: impl FnMut(),
+    ) -> Result<HiveReceipt, SubmitError> {
+        let mut refused = None;
         for _ in 0..MAX_BUILDS {
-            match self.build(op).await?.carry(self).await? {
-                Carried::InBlock(receipt) => return Ok(receipt),
-                Carried::Void(Some(error)) => refused = error.into(),
-                Carried::Void(None) => {}
+            let (mut claim, mut attempt, delivery) = self.begin(operations).await?;
+            match self.carry(&mut attempt, delivery, deadline, &mut sent).await? {
+                Carried::InBlock(receipt) => {
+                    claim.settle(receipt.confirmed == Confirm::Seen);
+                    return Ok(receipt);
+                }
+                Carried::Failed(error) => {
+                    claim.settle(false);
+                    self.forget_key(&error);
+                    return Err(error.into());
+                }
+                Carried::Void(error) => {
+                    claim.settle(false);
+                    refused = error;
+                }
             }
         }
-        Err(refused)
+        Err(SubmitError::Expired { builds: MAX_BUILDS, source: refused })
     }
 
-    async fn build(&self, op: &Op) -> Result<Attempt, Failure> {
+    /// Goes on with what was given up, or signs.
+    async fn begin(
+        &self,
+        operations: &[Operation],
+    ) -> Result<(Claim<'_>, Attempt, Delivery), SubmitError> {
+        let claimed = self.ledger().claim(operations);
+        if let Some((serial, attempt)) = claimed {
+            let delivery = Delivery::resumed(self.config.confirm);
+            return Ok((Claim { by: self, serial: Some(serial) }, attempt, delivery));
+        }
+        let attempt = self.sign(operations).await?;
+        let serial = self.ledger().open(attempt.clone());
+        let delivery = Delivery::new(self.config.confirm);
+        Ok((Claim { by: self, serial: Some(serial) }, attempt, delivery))
+    }
+
+    async fn sign(&self, operations: &[Operation]) -> Result<Attempt, SubmitError> {
         let head = self.node.head().await?;
-        let data =
-            CustomJson::posting(self.account.as_str(), &self.config.custom_json_id, op.to_json());
-        let expiration = head.time.after_secs(EXPIRATION_SECS);
-        let transaction = Transaction::new(Tapos::of(&head.id), expiration, vec![data.into()]);
-        transaction.validate()?;
-        let id = transaction.id(Pack::Legacy);
+        // A reference that no micro-fork takes away, unless nobody tells its id.
+        let reference = self.node.irreversible_id(&head).await.unwrap_or(head.id);
+        let mut expiration = head.time.after_secs(self.config.expiration_secs);
+        let (transaction, id) = loop {
+            let tapos = Tapos::of(&reference);
+            let transaction = Transaction::new(tapos, expiration, operations.to_vec());
+            let id = transaction.id(Pack::Legacy);
+            if !self.ledger().has(&id) {
+                break (transaction, id);
+            }
+            // The same operations on the same head are to be on the chain twice.
+            expiration = expiration.after_secs(1);
+        };
         let chain_id = &self.node.network.chain_id;
         let signed = transaction.sign(&[&self.key], chain_id, SignAlgorithm::Dhive);
-        Ok(Attempt { signed, id, inclusion: Inclusion::new(id, expiration, head.num) })
+        signed.validate()?;
+        let after = self.node.lowest_irreversible(&head);
+        Ok(Attempt { signed, search: Search::new(id, expiration, head.time, after) })
+    }
+
+    /// Does what the delivery says until it ends. `sent` is called once the bytes are with a node, or will not be.
+    async fn carry(
+        &self,
+        attempt: &mut Attempt,
+        mut delivery: Delivery,
+        deadline: Instant,
+        mut sent: impl FnMut(),
+    ) -> Result<Carried, SubmitError> {
+        let id = attempt.id();
+        let mut step = delivery.begin();
+        let mut block_id = None;
+        loop {
+            let is_over = matches!(step, Step::End(_));
+            if !is_over && Instant::now() >= deadline {
+                return Err(SubmitError::Unsettled { transaction_id: id });
+            }
+            step = match step {
+                Step::End(End::Delivered { block, is_final }) => {
+                    let Some(block_id) = block_id else { return Err(RpcError::NoNode.into()) };
+                    let confirmed = if is_final { Confirm::Irreversible } else { Confirm::Seen };
+                    let receipt =
+                        HiveReceipt { transaction_id: id, block_num: block, block_id, confirmed };
+                    return Ok(Carried::InBlock(receipt));
+                }
+                Step::End(End::Failed(error)) => return Ok(Carried::Failed(error)),
+                Step::End(End::Void(error)) => {
+                    tracing::info!(%id, "the transaction is void, the operations are signed anew");
+                    return Ok(Carried::Void(error));
+                }
+                Step::Look { everywhere } => {
+                    sent();
+                    sleep(self.config.poll_interval).await;
+                    let known = if everywhere {
+                        most(&self.node.find_everywhere(&id, attempt.expiration()).await)
+                    } else {
+                        self.look(attempt).await.ok()
+                    };
+                    delivery.found(known)
+                }
+                Step::Prove => delivery.proven(self.node.prove(&mut attempt.search).await),
+                Step::Send { everywhere: false } => {
+                    delivery.sent(self.node.broadcast(&attempt.signed).await)
+                }
+                Step::Send { everywhere: true } => {
+                    delivery.sent(self.node.broadcast_everywhere(&attempt.signed).await)
+                }
+                Step::SendLater => {
+                    sleep(self.config.poll_interval).await;
+                    Step::Send { everywhere: false }
+                }
+                Step::Verify { block, is_final } => {
+                    let found = self.node.block_with(block, &id).await;
+                    let has_it = found.as_ref().ok().map(Option::is_some);
+                    block_id = found.ok().flatten();
+                    let is_final = match block_id {
+                        Some(named) if is_final => self.node.is_settled(block, &named).await,
+                        _ => false,
+                    };
+                    delivery.verified(block, is_final, has_it)
+                }
+            };
+        }
+    }
+
+    /// Asks one node, through its blocks where none tells the status of transactions.
+    async fn look(&self, attempt: &mut Attempt) -> Result<Known, RpcError> {
+        let found = self.node.find_transaction(&attempt.id(), attempt.expiration()).await;
+        match found {
+            Err(error) if is_unknown_method(&error) => {}
+            answered => return answered,
+        }
+        Ok(match self.node.search_any(&mut attempt.search).await? {
+            Finding::InBlock(num) => Known::InBlock(num),
+            Finding::Irreversible(num) => Known::Irreversible(num),
+            // Whether it waits somewhere nobody says.
+            Finding::NotYet => Known::Unknown,
+            Finding::Void => Known::Void,
+        })
+    }
+
+    /// Sends again what was seen in a block that is no more part of the chain; signs it anew if it is too late for that.
+    async fn revive(&self, deadline: Instant) -> Result<(), SubmitError> {
+        let mut seen = self.ledger().seen();
+        let asked: Vec<_> = seen.iter().map(|one| (one.id(), one.expiration())).collect();
+        for (attempt, known) in seen.iter_mut().zip(self.node.find_many(&asked).await) {
+            let id = attempt.id();
+            match known {
+                Ok(Known::Irreversible(_)) => self.ledger().forget(&id),
+                Ok(Known::Unknown) => {
+                    let sent = self.node.broadcast_everywhere(&attempt.signed).await;
+                    tracing::info!(%id, taken = sent.answer.is_ok(), "a micro-fork dropped it");
+                }
+                Ok(Known::TooOld | Known::Void) => match self.node.prove(&mut attempt.search).await
+                {
+                    Proof::InBlock(_) | Proof::Open => {}
+                    Proof::Void => {
+                        tracing::warn!(%id, "what was seen in a block is gone, and signed anew");
+                        self.ledger().forget(&id);
+                        let operations = &attempt.signed.transaction.operations;
+                        self.publish(operations, deadline, || {}).await?;
+                    }
+                },
+                Ok(Known::InBlock(_) | Known::Pending) | Err(_) => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Refuses a key that may not sign for these operations.
+    async fn check_key(&self, needed: &RequiredAuthorities) -> Result<(), SubmitError> {
+        let needs = |role: Role, names: &BTreeSet<String>| -> Vec<(Role, String)> {
+            names.iter().map(|name| (role, name.clone())).collect()
+        };
+        let needs = [
+            needs(Role::Owner, &needed.owner),
+            needs(Role::Active, &needed.active),
+            needs(Role::Posting, &needed.posting),
+        ]
+        .concat();
+        if needs.iter().all(|need| self.approved().contains(need)) {
+            return Ok(());
+        }
+        self.node.check_key(&self.key.public_key(), needed).await??;
+        self.approved().extend(needs);
+        Ok(())
+    }
+
+    /// Keys change: what a node refuses is looked up again next time.
+    fn forget_key(&self, error: &RpcError) {
+        let is_it =
+            error.node().is_some_and(|error| error.kind() == NodeErrorKind::MissingAuthority);
+        if is_it {
+            self.approved().clear();
+        }
+    }
+
+    fn approved(&self) -> MutexGuard<'_, BTreeSet<(Role, String)>> {
+        self.approved.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn ledger(&self) -> MutexGuard<'_, Ledger> {
+        self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Broadcaster for HiveBroadcaster {
     async fn broadcast(&self, op: &Op) -> Result<Receipt, BroadcastError> {
-        self.publish(op).await.map_err(Failure::into_error)
+        let data =
+            CustomJson::posting(self.account.as_str(), &self.config.custom_json_id, op.to_json());
+        let receipt = self.submit(vec![data.into()]).await.map_err(SubmitError::into_backend)?;
+        let transaction = receipt.transaction_id.to_string().into();
+        Ok(Receipt { transaction, block: receipt.block_num.into() })
     }
 
     fn account(&self) -> &AccountName {
@@ -147,131 +464,57 @@ impl Broadcaster for HiveBroadcaster {
     }
 }
 
-/// One signed transaction on its way.
-struct Attempt {
-    signed: SignedTransaction,
-    id: TransactionId,
-    inclusion: Inclusion,
-}
-
-/// How an attempt ended.
-enum Carried {
-    InBlock(Receipt),
-    /// It can never be in a block, perhaps because the node refused it with this error.
-    Void(Option<RpcError>),
-}
-
-/// What sending told.
-enum Sent {
-    /// The node has it.
-    Taken,
-    /// Send it again after a while.
-    Again,
-    /// The node will not take it.
-    Refused(RpcError),
-}
-
-impl Attempt {
-    /// Sends it, and again where needed, until it is in a block or void.
-    async fn carry(mut self, by: &HiveBroadcaster) -> Result<Carried, Failure> {
-        let prefix = &by.node.network.key_prefix;
-        let json = self.signed.to_json(JsonForm::Legacy, prefix);
-        let mut must_send = true;
-        // Once it may have left us, only its status tells that it is void, whatever a node says to it.
-        let mut may_be_out = false;
-        // A node that is behind calls expired or unknown what another one, asked before it, may have taken.
-        let is_one_of_many = by.node.client.node_count() > 1;
-        let mut silence = 0;
-        loop {
-            if must_send {
-                match sent(by.node.broadcast(json.clone()).await, &mut may_be_out) {
-                    Sent::Again => {}
-                    Sent::Refused(error) if may_be_out || (is_one_of_many && is_void(&error)) => {
-                        tracing::debug!(%error, id = %self.id, "refused, but it may be elsewhere");
-                        must_send = false;
-                    }
-                    Sent::Refused(error) if is_void(&error) => {
-                        return Ok(Carried::Void(Some(error)));
-                    }
-                    Sent::Refused(error) => return Err(error.into()),
-                    Sent::Taken => must_send = false,
-                }
-            }
-            tokio::time::sleep(by.config.poll_interval).await;
-            match self.inclusion.look(&by.node).await {
-                Ok(Known::InBlock(block)) => {
-                    let transaction = self.id.to_string().into();
-                    return Ok(Carried::InBlock(Receipt { transaction, block: block.into() }));
-                }
-                Ok(Known::Pending) => must_send = false,
-                Ok(Known::TooOld) => return Err(Failure::Lost),
-                Ok(Known::Unknown) => must_send = true,
-                Ok(Known::Void) => return Ok(Carried::Void(None)),
-                Err(error) if error.is_transient() && silence < MAX_SILENCE => {
-                    silence += 1;
-                    continue;
-                }
-                Err(error) => return Err(error.into()),
-            }
-            silence = 0;
-        }
-    }
-}
-
-/// Judges what the node said to a transaction.
-fn sent(answer: Result<(), RpcError>, may_be_out: &mut bool) -> Sent {
-    match answer {
-        Ok(()) => {
-            *may_be_out = true;
-            Sent::Taken
-        }
-        Err(error) => match error.node().map(|error| error.kind().remedy()) {
-            Some(Remedy::Done) => {
-                *may_be_out = true;
-                Sent::Taken
-            }
-            Some(Remedy::Wait) if is_block_full(&error) => Sent::Again,
-            Some(_) if !error.is_transient() => Sent::Refused(error),
-            Some(Remedy::Wait) => Sent::Refused(error),
-            // The answer is missing, not the request: the node may well have it.
-            _ => {
-                *may_be_out = true;
-                Sent::Again
-            }
-        },
-    }
-}
-
-/// Only the next block has to be waited for, unlike days for resource credits.
-fn is_block_full(error: &RpcError) -> bool {
-    error.node().is_some_and(|error| error.kind() == super::NodeErrorKind::CustomOpLimit)
-}
-
-/// Whether these bytes will never be taken, while others may.
-fn is_void(error: &RpcError) -> bool {
-    error.node().is_some_and(|error| error.kind().remedy() == Remedy::Rebuild)
-}
-
-/// Why an operation is not on the chain.
+/// Why operations are not on the chain, as far as is known.
 #[derive(Debug, thiserror::Error)]
-enum Failure {
-    #[error("the transaction expired {MAX_BUILDS} times without a block taking it")]
-    Expired,
-    #[error("the operation cannot be put into a transaction")]
+#[non_exhaustive]
+pub enum SubmitError {
+    /// No block took any of several transactions in time. None of them ever will be in one.
+    #[error("signed {builds} times, the transaction expired each time without a block taking it")]
+    Expired {
+        /// How often it was signed.
+        builds: u32,
+        /// What a node said to the last one.
+        source: Option<RpcError>,
+    },
+    /// The operations cannot be put into a transaction.
+    #[error("the operations cannot be put into a transaction")]
     Invalid(#[from] Invalid),
-    #[error("the node does not remember whether the transaction was in a block")]
-    Lost,
+    /// The key may not sign for them. Nothing was sent.
+    #[error(transparent)]
+    Key(#[from] KeyRefusal),
+    /// The nodes refuse, or none answers.
     #[error(transparent)]
     Rpc(#[from] RpcError),
+    /// More custom operations of one account than a block takes. Nothing was sent.
+    #[error("{found} custom operations of one account, a block takes {MAX_CUSTOM_OPS}")]
+    TooManyCustomOps {
+        /// How many there are.
+        found: u32,
+    },
+    /// Time is up and it cannot be told whether a block has the transaction or will have it. Submitting the same
+    /// operations again goes on with it.
+    #[error("whether transaction {transaction_id} is on the chain cannot be told yet")]
+    Unsettled {
+        /// The transaction.
+        transaction_id: TransactionId,
+    },
 }
 
-impl Failure {
-    fn into_error(self) -> BroadcastError {
-        let is_transient = match &self {
-            Self::Expired | Self::Lost => true,
-            Self::Invalid(_) => false,
-            Self::Rpc(error) => error.is_transient() || is_void(error),
-        };
+impl SubmitError {
+    /// Whether submitting the same again may help.
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Self::Expired { .. } | Self::Unsettled { .. } => true,
+            Self::Invalid(_) | Self::Key(_) | Self::TooManyCustomOps { .. } => false,
+            Self::Rpc(error) => {
+                let remedy = error.node().map(|error| error.kind().remedy());
+                error.is_transient() || remedy == Some(Remedy::Rebuild)
+            }
+        }
+    }
+
+    fn into_backend(self) -> BroadcastError {
+        let is_transient = self.is_transient();
         let (backend, source) = (BACKEND, Box::new(self));
         if is_transient {
             BroadcastError::Unavailable { backend, source }
@@ -279,4 +522,50 @@ impl Failure {
             BroadcastError::Refused { backend, source }
         }
     }
+}
+
+/// How carrying a transaction ended.
+enum Carried {
+    Failed(RpcError),
+    InBlock(HiveReceipt),
+    Void(Option<RpcError>),
+}
+
+/// An entry of the ledger that somebody waits for. Dropped before it is settled, it is given up.
+#[derive(Debug)]
+struct Claim<'a> {
+    by: &'a HiveBroadcaster,
+    serial: Option<u64>,
+}
+
+impl Claim<'_> {
+    fn settle(&mut self, is_watched: bool) {
+        if let Some(serial) = self.serial.take() {
+            self.by.ledger().settle(serial, is_watched);
+        }
+    }
+}
+
+impl Drop for Claim<'_> {
+    fn drop(&mut self) {
+        if let Some(serial) = self.serial.take() {
+            self.by.ledger().give_up(serial);
+        }
+    }
+}
+
+/// Stands in until the reference is known; operations are judged without it.
+const NO_TAPOS: Tapos = Tapos { ref_block_num: 0, ref_block_prefix: 0 };
+
+/// The most custom operations that any one account has among these.
+fn custom_ops(operations: &[Operation]) -> u32 {
+    let mut counts: BTreeMap<&str, u32> = BTreeMap::new();
+    for operation in operations {
+        if let Operation::CustomJson(op) = operation {
+            for account in op.required_auths.union(&op.required_posting_auths) {
+                *counts.entry(account).or_default() += 1;
+            }
+        }
+    }
+    counts.into_values().max().unwrap_or_default()
 }

@@ -5,22 +5,39 @@
 //! the order of blocks are checked.
 
 mod account_keys;
+mod answer;
+mod batch;
 mod block_source;
 mod broadcaster;
 mod client;
 mod config;
+mod delivery;
+mod error;
 #[doc(hidden)]
 pub mod fuzzing;
+mod health;
+mod identity;
 mod inclusion;
+mod key_check;
+mod ledger;
 mod node;
 mod node_error;
+mod route;
+#[cfg(test)]
+mod sim;
+#[cfg(test)]
+mod sim_tests;
+mod wire;
 
 pub use account_keys::HiveAccountKeys;
 pub use block_source::{HiveBlockSource, HiveBlockSourceConfig};
-pub use broadcaster::{BroadcasterConfig, HiveBroadcaster};
-pub use client::{RpcClient, RpcError};
+pub use broadcaster::{BroadcasterConfig, Confirm, HiveBroadcaster, HiveReceipt, SubmitError};
+pub use client::{RpcCall, RpcClient};
 pub use config::{RpcConfig, RpcConfigError};
-pub use node_error::{NodeError, NodeErrorKind, Remedy};
+pub use error::RpcError;
+pub use health::NodeHealth;
+pub use key_check::KeyRefusal;
+pub use node_error::{Credits, NodeError, NodeErrorKind, Remedy};
 
 /// What core's errors name as the backend.
 const BACKEND: &str = "hive node";

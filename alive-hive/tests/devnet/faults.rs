@@ -6,7 +6,10 @@ use alive_core::{
     Op,
     backend::{BlockSource, Broadcaster, Next},
 };
-use alive_hive::rpc::{RpcClient, RpcConfig, RpcError};
+use alive_hive::{
+    devnet::DevnetServer,
+    rpc::{BroadcasterConfig, HiveBroadcaster, RpcClient, RpcConfig, RpcError, SubmitError},
+};
 use axum::{
     Router,
     extract::State,
@@ -50,7 +53,11 @@ async fn bad(decide: Decide, good: &str, tasks: &mut JoinSet<()>) -> String {
 
 async fn answer(State(bad): State<Arc<Bad>>, body: String) -> Response {
     let request: Value = serde_json::from_str(&body).unwrap();
-    match (bad.decide)(request["method"].as_str().unwrap()) {
+    let Some(method) = request["method"].as_str() else {
+        // A batch, from which only broadcasters ask and nothing of what is changed here.
+        return bad.ask_good(body).await.to_string().into_response();
+    };
+    match (bad.decide)(method) {
         Act::Answer(status, text) => {
             (status, text.replace("$ID", &request["id"].to_string())).into_response()
         }
@@ -247,6 +254,154 @@ async fn published(url: &str) -> usize {
         after = Some(last.at.clone());
     }
     ops
+}
+
+/// A broadcaster over these nodes that looks again at once.
+fn alice(nodes: &[&str]) -> HiveBroadcaster {
+    let config = RpcConfig::new(nodes).unwrap().timeout(Duration::from_millis(300));
+    let client = RpcClient::new(config.pause(Duration::from_millis(1), Duration::from_millis(5)));
+    let config = BroadcasterConfig::default().poll_interval(Duration::from_millis(2));
+    let network = alive_hive::devnet::DevnetConfig::default().network;
+    let name = "alice".parse().unwrap();
+    let key = super::support::key("alice", alive_hive::Role::Posting);
+    HiveBroadcaster::new(client.unwrap(), network, name, key, config)
+}
+
+/// Does something while the chain grows, by a block of three seconds at a time.
+async fn while_growing<T>(good: &DevnetServer, act: impl Future<Output = T>) -> T {
+    let mut secs = 0;
+    let grow = async {
+        loop {
+            secs += 3;
+            good.with(|node| node.produce_block(at(secs))).unwrap();
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::select! {
+        done = act => done,
+        () = grow => unreachable!("it never ends"),
+    }
+}
+
+/// Each way in which the first of two nodes may fail a broadcaster.
+#[rstest::rstest]
+#[case::html(html)]
+#[case::unavailable(unavailable)]
+#[case::other_id(other_id)]
+#[case::busy(busy)]
+#[case::endless(endless)]
+#[case::hangs(hangs)]
+#[case::answers_are_lost(loses)]
+#[case::has_no_status(without_status)]
+#[case::head_from_the_future(ahead)]
+#[case::head_from_the_past(behind)]
+#[case::knows_no_transaction(calls_unknown)]
+#[case::calls_it_void(calls_void)]
+#[case::calls_it_done(calls_done)]
+#[case::says_nonsense(says_nonsense)]
+#[case::calls_everything_known(calls_duplicate)]
+#[tokio::test]
+async fn a_broadcast_gets_through_whatever_one_of_two_nodes_does(#[case] decide: Decide) {
+    let (good, mut tasks) = (node().await, JoinSet::new());
+    let first = bad(decide, &good.url(), &mut tasks).await;
+    let alice = alice(&[&first, &good.url()]);
+    for link in ["one", "two"] {
+        let op = Op::from_json(&format!(r#"{{"op":1,"link":"{link}"}}"#)).unwrap();
+        while_growing(&good, alice.broadcast(&op)).await.unwrap();
+    }
+    // Whatever is still on its way comes.
+    while_growing(&good, tokio::time::sleep(Duration::from_millis(100))).await;
+    assert_eq!(published(&good.url()).await, 2);
+}
+
+fn hangs(_: &str) -> Act {
+    Act::Hang
+}
+
+fn loses(_: &str) -> Act {
+    Act::Lose
+}
+
+fn calls_unknown(method: &str) -> Act {
+    told(method, |result| *result = json!({ "status": "unknown" }))
+}
+
+fn calls_void(method: &str) -> Act {
+    told(method, |result| *result = json!({ "status": "expired_irreversible" }))
+}
+
+fn calls_done(method: &str) -> Act {
+    told(method, |result| {
+        *result = json!({ "status": "within_irreversible_block", "block_num": 1 });
+    })
+}
+
+fn says_nonsense(method: &str) -> Act {
+    told(method, |result| *result = json!({ "status": 5 }))
+}
+
+fn calls_duplicate(method: &str) -> Act {
+    if !method.contains("broadcast") {
+        return Act::Change(|_| {});
+    }
+    let text = r#"{"jsonrpc":"2.0","error":{"code":-32003,"message":"Duplicate transaction check failed"},"id":$ID}"#;
+    Act::Answer(StatusCode::OK, text.into())
+}
+
+fn told(method: &str, change: fn(&mut Value)) -> Act {
+    Act::Change(if method.ends_with("find_transaction") { change } else { |_| {} })
+}
+
+fn ahead(method: &str) -> Act {
+    Act::Change(if method.ends_with("properties") {
+        |result| result["time"] = json!("2030-01-01T00:00:00")
+    } else {
+        |_| {}
+    })
+}
+
+fn behind(method: &str) -> Act {
+    Act::Change(if method.ends_with("properties") {
+        |result| result["time"] = json!("2020-01-01T00:00:00")
+    } else {
+        |_| {}
+    })
+}
+
+#[tokio::test]
+async fn want_of_resource_credits_is_told_with_its_numbers_and_may_pass() {
+    let (good, mut tasks) = (node().await, JoinSet::new());
+    let poor: Decide = |method| {
+        let text = r#"{"jsonrpc":"2.0","error":{"code":-32003,"message":"payer has not enough RC mana for transaction:has_mana: Account: alice has 5 RC, needs 7 RC. Please wait to transact or power up HIVE.","data":{"code":4100100,"name":"not_enough_rc_exception"}},"id":$ID}"#;
+        if method.contains("broadcast") {
+            Act::Answer(StatusCode::OK, text.into())
+        } else {
+            Act::Change(|_| {})
+        }
+    };
+    let url = bad(poor, &good.url(), &mut tasks).await;
+    let post = vec![alive_hive::CustomJson::posting("alice", "alive-test", "{}").into()];
+    let error = alice(&[&url]).submit(post).await.unwrap_err();
+    assert!(error.is_transient());
+    let SubmitError::Rpc(RpcError::Node(error)) = error else { panic!("{error:?}") };
+    let credits = error.credits().unwrap();
+    assert_eq!((error.account(), credits.has, credits.needs), (Some("alice"), 5, 7));
+}
+
+#[tokio::test]
+async fn a_head_that_is_off_shows_in_the_health_of_its_node() {
+    let (good, mut tasks) = (node().await, JoinSet::new());
+    let late = bad(behind, &good.url(), &mut tasks).await;
+    let client = of(&[&late, &good.url()]);
+    let config = BroadcasterConfig::default().poll_interval(Duration::from_millis(2));
+    let network = alive_hive::devnet::DevnetConfig::default().network;
+    let key = super::support::key("alice", alive_hive::Role::Posting);
+    let alice =
+        HiveBroadcaster::new(client.clone(), network, "alice".parse().unwrap(), key, config);
+    let op = Op::from_json(r#"{"op":1,"link":"s"}"#).unwrap();
+    while_growing(&good, alice.broadcast(&op)).await.unwrap();
+    let off: Vec<bool> = client.health().iter().map(|node| node.is_off).collect();
+    assert_eq!(off, [true, false]);
 }
 
 async fn ask_liar(decide: Decide) -> Result<Next, alive_core::backend::SourceError> {

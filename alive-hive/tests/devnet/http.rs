@@ -173,12 +173,12 @@ async fn each_refusal_has_the_code_of_hived_and_our_client_knows_it() {
         (good.clone(), NodeErrorKind::Duplicate, 10),
         (
             changed(&|one| one.expiration = "2020-01-01T00:00:00".parse().unwrap()),
-            NodeErrorKind::Expiration,
+            NodeErrorKind::Expired,
             4_030_100,
         ),
         (
             changed(&|one| one.expiration = one.expiration.after_secs(90_000)),
-            NodeErrorKind::Expiration,
+            NodeErrorKind::ExpiresTooLate,
             4_030_100,
         ),
         (changed(&|one| one.ref_block_prefix ^= 1), NodeErrorKind::Tapos, 4_030_200),

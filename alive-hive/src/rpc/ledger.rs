@@ -1,0 +1,171 @@
+//! Transactions whose fate is open: [`Ledger`]. What is submitted again after a failure or a dropped future goes on with
+//! the same bytes.
+
+use std::collections::VecDeque;
+
+use crate::{
+    block_id::TransactionId, operation::Operation, time::TimePoint, transaction::SignedTransaction,
+};
+
+use super::inclusion::Search;
+
+/// Most transactions remembered after their submission was given up. Our own limit.
+const MAX_OPEN: usize = 256;
+/// Most transactions watched after they were seen in a block. Our own limit.
+const MAX_SEEN: usize = 32;
+
+/// A signed transaction on its way.
+#[derive(Clone, Debug)]
+pub(super) struct Attempt {
+    pub(super) signed: SignedTransaction,
+    pub(super) search: Search,
+}
+
+impl Attempt {
+    pub(super) fn id(&self) -> TransactionId {
+        self.search.id
+    }
+
+    pub(super) fn expiration(&self) -> TimePoint {
+        self.search.expiration
+    }
+}
+
+#[derive(Debug)]
+struct Entry {
+    serial: u64,
+    attempt: Attempt,
+    is_claimed: bool,
+}
+
+/// All transactions of a broadcaster that may be on their way.
+#[derive(Debug, Default)]
+pub(super) struct Ledger {
+    open: VecDeque<Entry>,
+    seen: VecDeque<Attempt>,
+    next_serial: u64,
+}
+
+impl Ledger {
+    /// Takes up what was given up before for the same operations.
+    pub(super) fn claim(&mut self, operations: &[Operation]) -> Option<(u64, Attempt)> {
+        let is_it = |entry: &&mut Entry| {
+            !entry.is_claimed && entry.attempt.signed.transaction.operations == operations
+        };
+        let entry = self.open.iter_mut().find(is_it)?;
+        entry.is_claimed = true;
+        Some((entry.serial, entry.attempt.clone()))
+    }
+
+    /// Notes a transaction that is about to be sent.
+    pub(super) fn open(&mut self, attempt: Attempt) -> u64 {
+        let serial = self.next_serial;
+        self.next_serial += 1;
+        self.open.push_back(Entry { serial, attempt, is_claimed: true });
+        let given_up = self.open.iter().filter(|entry| !entry.is_claimed).count();
+        if given_up > MAX_OPEN
+            && let Some(oldest) = self.open.iter().position(|entry| !entry.is_claimed)
+        {
+            drop(self.open.remove(oldest));
+        }
+        serial
+    }
+
+    /// Nobody waits for it any more, but it may be out.
+    pub(super) fn give_up(&mut self, serial: u64) {
+        if let Some(entry) = self.open.iter_mut().find(|entry| entry.serial == serial) {
+            entry.is_claimed = false;
+        }
+    }
+
+    /// It is over. One that was only seen stays watched.
+    pub(super) fn settle(&mut self, serial: u64, is_watched: bool) {
+        let Some(place) = self.open.iter().position(|entry| entry.serial == serial) else { return };
+        let Some(entry) = self.open.remove(place) else { return };
+        if is_watched {
+            self.seen.push_back(entry.attempt);
+            if self.seen.len() > MAX_SEEN {
+                self.seen.pop_front();
+            }
+        }
+    }
+
+    /// What was seen in a block that could still be replaced, the oldest first.
+    pub(super) fn seen(&self) -> Vec<Attempt> {
+        self.seen.iter().cloned().collect()
+    }
+
+    /// It needs no watching any more.
+    pub(super) fn forget(&mut self, id: &TransactionId) {
+        self.seen.retain(|attempt| attempt.id() != *id);
+    }
+
+    /// Whether a transaction of that id is one of ours. The same operations on the same head give the same bytes.
+    pub(super) fn has(&self, id: &TransactionId) -> bool {
+        self.open.iter().any(|entry| entry.attempt.id() == *id)
+            || self.seen.iter().any(|attempt| attempt.id() == *id)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{operation::CustomJson, serialize::Pack, transaction::Transaction};
+
+    fn attempt(json: &str, second: u32) -> Attempt {
+        let expiration = TimePoint::from_unix_secs(second);
+        let operations = vec![CustomJson::posting("alice", "test", json).into()];
+        let transaction =
+            Transaction { ref_block_num: 0, ref_block_prefix: 0, expiration, operations };
+        let search = Search::new(transaction.id(Pack::Legacy), expiration, expiration, 1);
+        Attempt { signed: SignedTransaction { transaction, signatures: Vec::new() }, search }
+    }
+
+    fn operations(json: &str) -> Vec<Operation> {
+        attempt(json, 0).signed.transaction.operations
+    }
+
+    #[test]
+    fn what_was_given_up_is_taken_up_once_and_only_for_the_same_operations() {
+        let mut ledger = Ledger::default();
+        let serial = ledger.open(attempt("1", 1));
+        assert!(ledger.claim(&operations("1")).is_none(), "somebody waits for it");
+        ledger.give_up(serial);
+        assert!(ledger.claim(&operations("2")).is_none());
+        let (claimed, taken) = ledger.claim(&operations("1")).unwrap();
+        assert_eq!((claimed, taken.id()), (serial, attempt("1", 1).id()));
+        assert!(ledger.claim(&operations("1")).is_none());
+        ledger.settle(serial, false);
+        assert!(!ledger.has(&taken.id()));
+    }
+
+    #[test]
+    fn what_was_seen_is_watched_until_it_is_forgotten() {
+        let mut ledger = Ledger::default();
+        let serial = ledger.open(attempt("1", 1));
+        ledger.settle(serial, true);
+        let id = attempt("1", 1).id();
+        assert!(ledger.has(&id));
+        assert_eq!(ledger.seen().len(), 1);
+        ledger.forget(&id);
+        assert!(ledger.seen().is_empty() && !ledger.has(&id));
+    }
+
+    #[test]
+    fn both_lists_are_bounded_and_what_is_waited_for_is_never_dropped() {
+        let mut ledger = Ledger::default();
+        let first = ledger.open(attempt("waited for", 0));
+        for second in 0..1000 {
+            let serial = ledger.open(attempt("1", second));
+            ledger.give_up(serial);
+        }
+        assert!(ledger.open.len() <= MAX_OPEN + 2);
+        assert!(ledger.open.iter().any(|entry| entry.serial == first));
+        for second in 0..1000 {
+            let serial = ledger.open(attempt("2", second));
+            ledger.settle(serial, true);
+        }
+        assert_eq!(ledger.seen().len(), MAX_SEEN);
+        assert_eq!(ledger.seen().last().unwrap().id(), attempt("2", 999).id());
+    }
+}
