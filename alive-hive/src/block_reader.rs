@@ -19,8 +19,9 @@ use crate::{
 ///
 /// Blocks that cannot hold such an operation are passed over by a search through their bytes; only the others are
 /// parsed. Of every block is checked that its id is the one that its header hashes to (unless the header has an
-/// extension that this crate does not know), that it is numbered after the block that it names as its previous one, that
-/// blocks of one answer follow each other, and that a block without transactions says so in its header. The
+/// extension that this crate does not know), that it is numbered after the block that it names as its previous one, and
+/// that a block without transactions says so in its header. Whether blocks of one answer follow each other is left to
+/// the caller. The
 /// transactions of a block with an operation of ours must have the Merkle root of its header; if one of them holds an
 /// operation that this crate cannot pack, that proves nothing and the node is trusted.
 ///
@@ -77,7 +78,7 @@ impl BlockReader {
                 range.blocks.into_iter().map(bytes).collect()
             }
         };
-        let mut blocks: Vec<Block> = Vec::with_capacity(texts.len());
+        let mut blocks = Vec::with_capacity(texts.len());
         for text in texts {
             let block = BlockText::parse(text, &self.custom_json_id)?;
             check_header(&block.header, &block.block_id)?;
@@ -86,11 +87,7 @@ impl BlockReader {
             {
                 return Err(BlockTextError::Transactions(BlockMismatch::MerkleRoot));
             }
-            let block = self.finish(text, &block)?;
-            if blocks.last().is_some_and(|last| last.at.id != block.previous) {
-                return Err(BlockTextError::Order { number: block.at.num });
-            }
-            blocks.push(block);
+            blocks.push(self.finish(text, &block)?);
         }
         Ok(blocks)
     }
@@ -189,8 +186,8 @@ pub enum BlockTextError {
     /// It is no JSON of the method's form.
     #[error("the answer is not what the method gives")]
     Json(#[from] serde_json::Error),
-    /// A block does not follow the one before it.
-    #[error("block {number} does not follow the one before it")]
+    /// A block has not the number that follows that of the block that it names as its previous one.
+    #[error("block {number} is not numbered after its previous one")]
     Order {
         /// Its number.
         number: u64,

@@ -7,12 +7,12 @@
 mod account_keys;
 mod answer;
 mod batch;
-mod block_source;
 mod broadcaster;
 mod client;
 mod config;
 mod delivery;
 mod error;
+mod follow;
 #[doc(hidden)]
 pub mod fuzzing;
 mod health;
@@ -30,11 +30,11 @@ mod sim_tests;
 mod wire;
 
 pub use account_keys::HiveAccountKeys;
-pub use block_source::{HiveBlockSource, HiveBlockSourceConfig};
 pub use broadcaster::{BroadcasterConfig, Confirm, HiveBroadcaster, HiveReceipt, SubmitError};
 pub use client::{RpcCall, RpcClient};
 pub use config::{RpcConfig, RpcConfigError};
 pub use error::RpcError;
+pub use follow::{Follow, FollowError, HiveBlockSource, HiveBlockSourceConfig};
 pub use health::NodeHealth;
 pub use key_check::KeyRefusal;
 pub use node_error::{Credits, NodeError, NodeErrorKind, Remedy};
