@@ -107,7 +107,8 @@ pub fn scanned_blocks(data: &[u8]) {
     same_by_scan(&reader, &blocks, BlockAnswer::BlockRange);
 }
 
-/// Whatever is JSON must be read alike.
+/// Whatever is JSON must be read alike. Only what is wrong within blocks that have no operation of ours, which the scan
+/// passes over, may be found by the parser alone: their headers are right, which is all that counts of them.
 fn same_by_scan(reader: &BlockReader, result: &[u8], method: BlockAnswer) {
     if serde_json::from_slice::<Value>(result).is_err() {
         let _ = reader.read(result, method);
@@ -115,9 +116,14 @@ fn same_by_scan(reader: &BlockReader, result: &[u8], method: BlockAnswer) {
     }
     let (scanned, parsed) = (reader.read(result, method), reader.parse(result, method));
     let text = || String::from_utf8_lossy(result);
-    assert_eq!(scanned.is_ok(), parsed.is_ok(), "{scanned:?}, {parsed:?} of {}", text());
-    if let (Ok(scanned), Ok(parsed)) = (scanned, parsed) {
-        assert_eq!(scanned, parsed, "of {}", text());
+    match (scanned, parsed) {
+        (Ok(scanned), Err(error)) => {
+            let has_none = scanned.iter().any(|block| block.ops.is_empty());
+            assert!(has_none, "{error} of {}", text());
+        }
+        (Ok(scanned), Ok(parsed)) => assert_eq!(scanned, parsed, "of {}", text()),
+        (Err(error), Ok(_)) => panic!("{error} of {}", text()),
+        (Err(_), Err(_)) => {}
     }
 }
 

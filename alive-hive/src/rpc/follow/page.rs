@@ -83,7 +83,7 @@ mod tests {
         for _ in 0..30 {
             page.handle_page(10, 10 * (2 << 20), QUICK);
         }
-        assert_eq!(page.count(), 3, "of blocks of 2 MiB, in 8 MiB");
+        assert_eq!(page.count(), 4, "of blocks of 2 MiB, in 8 MiB");
         assert!(page.bytes_of(4) <= 9 << 20);
     }
 

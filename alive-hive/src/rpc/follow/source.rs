@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use alive_core::{
     Network,
-    backend::{BlockRef, BlockSource, Next, SourceError},
+    backend::{Block, BlockRef, BlockSource, Next, SourceError},
 };
 use tokio::{sync::Mutex, task::JoinSet, time::Instant};
 
@@ -186,9 +186,31 @@ impl HiveBlockSource {
         if after.is_some_and(|after| first != Some(&after.into())) {
             return Ok(Next::Forked);
         }
-        let (mut blocks, irreversible) = state.finality.handle_near(fetched.blocks, head, follow);
+        let mut blocks = fetched.blocks;
+        if follow == Follow::Irreversible {
+            self.go_on(&mut blocks, fetch).await?;
+        }
+        let (mut blocks, irreversible) = state.finality.handle_near(blocks, head, follow);
         blocks.truncate(limit);
         Ok(Next::Blocks { blocks, irreversible })
+    }
+
+    /// Asks for the rest of a page that came short, as long as there is some that follows.
+    async fn go_on(&self, blocks: &mut Vec<Block>, fetch: Fetch) -> Result<(), FollowError> {
+        let end = fetch.start.saturating_add(fetch.count);
+        while let Some(last) = blocks.last() {
+            let start = u32::try_from(last.at.num).map_or(u32::MAX, |num| num.saturating_add(1));
+            if start >= end {
+                break;
+            }
+            let rest = Fetch { start, count: end - start, previous: None, ..fetch };
+            let more = self.fetcher.blocks(&rest, false).await?.blocks;
+            if more.first().is_none_or(|first| first.previous != last.at.id) {
+                break;
+            }
+            blocks.extend(more);
+        }
+        Ok(())
     }
 }
 
