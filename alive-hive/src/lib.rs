@@ -15,6 +15,8 @@ pub mod devnet;
 mod extract;
 #[doc(hidden)]
 pub mod fuzzing;
+#[cfg(feature = "haf")]
+pub mod haf;
 mod header;
 mod hex_text;
 mod json_form;
