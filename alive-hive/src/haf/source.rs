@@ -242,7 +242,10 @@ impl Walk<'_> {
         let Some(range) = iteration::call(&self.link.session, &config.context, max).await? else {
             // Committed, because the call told HAF that this application is alive.
             self.link.commit().await?;
-            return if config.overlay {
+            // While the call waited for another source of the context, that one may have taken the blocks.
+            return if self.look().await?.current > self.have {
+                Ok(Step::Again)
+            } else if config.overlay {
                 self.overlay().await
             } else {
                 Ok(Step::Done(self.nothing()))
