@@ -64,6 +64,11 @@ impl ChainArgs {
         &self.network.name
     }
 
+    /// Id of the custom operations that carry the protocol.
+    pub(crate) fn custom_json_id(&self) -> &str {
+        &self.custom_json_id
+    }
+
     /// Signs and broadcasts for an account.
     pub(crate) fn broadcaster(
         &self,

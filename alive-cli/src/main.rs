@@ -6,6 +6,7 @@ mod configure;
 mod conformance;
 mod demo;
 mod devnet;
+mod haf;
 mod key;
 mod node;
 mod output;

@@ -15,7 +15,7 @@ use alive_playlist::ListSettings;
 use alive_storage::{DiskStorage, GatewayStorage};
 use anyhow::Context as _;
 
-use crate::{asked_to_stop, chain::ChainArgs, output};
+use crate::{asked_to_stop, chain::ChainArgs, haf::HafArgs, output};
 
 /// Follows a chain, fetches and checks the chunks of every stream, and serves playlists at /stream/AUTHOR/LINK.m3u8.
 #[derive(Debug, clap::Args)]
@@ -51,6 +51,8 @@ pub(crate) struct Args {
     patience: u64,
     #[command(flatten)]
     chain: ChainArgs,
+    #[command(flatten)]
+    haf: HafArgs,
 }
 
 pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
@@ -58,7 +60,7 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
     let index = SqliteStore::open(args.data.join("index.sqlite"))?;
     let chunks = SharedChunkCache::new(index.clone());
     let store = SharedStreamStore::new(index);
-    let source = args.chain.block_source(args.from_block)?;
+    let source = args.haf.block_source(&args.chain, args.from_block)?;
     let backends = match &args.content {
         Some(gateway) => {
             Backends::new(store, SharedStorage::new(GatewayStorage::new(gateway.clone())?))

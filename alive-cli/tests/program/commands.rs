@@ -169,3 +169,23 @@ fn an_account_that_the_chain_cannot_have_is_refused_before_any_file_is_made() {
     assert!(!output.status.success() && said.contains("../x cannot be an account"), "{said}");
     assert_eq!(folder.path().read_dir().unwrap().count(), 0);
 }
+
+#[test]
+fn a_node_over_haf_refuses_settings_that_cannot_work() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().to_str().unwrap();
+    let node = |more: &[&str]| {
+        let mut args = vec!["node", "--listen", "127.0.0.1:0", "--data", data];
+        args.extend(more);
+        let output = run(&args);
+        assert!(!output.status.success());
+        String::from_utf8_lossy(&output.stderr).into_owned()
+    };
+    let tls = node(&["--haf", "postgresql://alive:secret@localhost/haf?sslmode=require"]);
+    assert!(tls.contains("sslmode=require") && !tls.contains("secret"), "{tls}");
+    let wrong = node(&["--haf", "postgresql://alive:secret@localhost:x/haf"]);
+    assert!(wrong.contains("connection to HAF") && !wrong.contains("secret"), "{wrong}");
+    let name = node(&["--haf", "host=/tmp", "--haf-context", "no name"]);
+    assert!(name.contains("context \"no name\""), "{name}");
+    assert!(node(&["--haf", "host=/tmp", "--haf-batch", "0"]).contains("--haf-batch"));
+}
