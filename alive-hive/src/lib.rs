@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod asset;
+mod attempt;
 mod authority;
 mod block;
 mod block_id;

@@ -4,11 +4,12 @@
 
 use ecdsa::hazmat::sign_prehashed;
 use k256::{FieldBytes, NonZeroScalar, Scalar, Secp256k1, elliptic_curve::ops::Reduce};
-use secp256k1::{Message, constants::CURVE_ORDER, ecdsa::RecoverableSignature as Recoverable};
+use secp256k1::constants::CURVE_ORDER;
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
 use crate::{
+    attempt::sign_once,
     keys::PrivateKey,
     nonce::NonceCandidates,
     signature::{RecoverableSignature, is_fc_canonical},
@@ -45,11 +46,7 @@ pub(crate) fn sign_as_hived(digest: &[u8; 32], key: &PrivateKey) -> RecoverableS
 /// One attempt with 32 bytes of additional data, which see the digest unreduced.
 fn sign_with_extra(digest: &[u8; 32], key: &PrivateKey, extra: &[u8; 32]) -> (u8, [u8; 64]) {
     if *digest < CURVE_ORDER {
-        let message = Message::from_digest(*digest);
-        let signed =
-            Recoverable::sign_ecdsa_recoverable_with_noncedata(message, key.as_secret(), extra);
-        let (recovery_id, compact) = signed.serialize_compact();
-        return (recovery_id.to_u8(), compact);
+        return sign_once(digest, key, extra);
     }
     // libsecp256k1 of today reduces such a digest before it makes the nonce; the one in dhive does not.
     let mut nonces = NonceCandidates::new(&key.to_bytes(), digest, extra);

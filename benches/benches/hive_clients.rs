@@ -24,10 +24,10 @@ use client::Client;
 use packages::Packages;
 
 const CLIENTS: [Client; 4] = [Client::Dhive, Client::HiveTx, Client::Wax, Client::Beem];
-/// Different transactions. The pure JavaScript ones take milliseconds for each.
-const SAMPLES: usize = 50;
+/// Different transactions; a batch takes all of them at least once. Python needs milliseconds for each.
+const SAMPLES: usize = 32;
 
-/// How long and how often to measure.
+/// How long and how often to measure. The median of the rounds counts, in which ours and the peer stand side by side.
 #[derive(Clone, Copy)]
 struct Effort {
     rounds: usize,
@@ -48,7 +48,7 @@ fn main() {
         Effort { rounds: 1, batches: 1, millis: 1 }
     } else {
         build_native_addon();
-        Effort { rounds: 5, batches: 5, millis: 100 }
+        Effort { rounds: 5, batches: 8, millis: 40 }
     };
     let key = key();
     let samples: Vec<Sample> = transactions(SAMPLES).into_iter().map(|t| sample(t, &key)).collect();
@@ -146,7 +146,7 @@ fn ours(samples: &[Sample], key: &PrivateKey, effort: Effort) -> Times {
     }
 }
 
-/// As the programs of the clients measure.
+/// As the programs of the clients measure: the fastest batch counts, being the one that other work disturbed least.
 fn nanoseconds(samples: &[Sample], effort: Effort, work: impl Fn(&Sample)) -> f64 {
     let batch = || {
         let (start, mut count) = (Instant::now(), 0_u32);
@@ -158,7 +158,7 @@ fn nanoseconds(samples: &[Sample], effort: Effort, work: impl Fn(&Sample)) -> f6
         start.elapsed().as_secs_f64() * 1e9 / all
     };
     batch();
-    median((0..effort.batches).map(|_| batch()))
+    (0..effort.batches).map(|_| batch()).fold(f64::INFINITY, f64::min)
 }
 
 fn median(values: impl Iterator<Item = f64>) -> f64 {

@@ -1,7 +1,8 @@
 //! Signing without us: the attempts of libsecp256k1 that a canonical signature needs, and nothing around them.
 
 use alive_hive::{PrivateKey, RecoverableSignature};
-use secp256k1::{Message, SecretKey, ecdsa::RecoverableSignature as Raw, ecdsa::RecoveryId};
+use secp256k1::{Message, ecdsa::RecoverableSignature as Raw, ecdsa::RecoveryId};
+use secp256k1_signing::{self as signing, Secp256k1, SecretKey, SignOnly};
 use sha2::{Digest, Sha256};
 
 /// One call of libsecp256k1: a digest and the additional data of its nonce.
@@ -11,13 +12,22 @@ pub struct Attempt {
     extra: [u8; 32],
 }
 
+/// A context of libsecp256k1 without blinding, and a key in its form.
+#[derive(Debug)]
+pub struct RawKey {
+    context: Secp256k1<SignOnly>,
+    secret: SecretKey,
+}
+
 /// The key of a bench in the form of libsecp256k1.
-pub fn raw_key(key: &PrivateKey) -> SecretKey {
-    SecretKey::from_secret_bytes(*key.to_bytes()).expect("a private key is one here, too")
+pub fn raw_key(key: &PrivateKey) -> RawKey {
+    let secret = SecretKey::from_byte_array(*key.to_bytes());
+    let secret = secret.expect("a private key is one here, too");
+    RawKey { context: Secp256k1::signing_only(), secret }
 }
 
 /// All attempts that signing these digests takes, the last one of each being the canonical one.
-pub fn attempts(digests: &[[u8; 32]], key: &SecretKey) -> Vec<Attempt> {
+pub fn attempts(digests: &[[u8; 32]], key: &RawKey) -> Vec<Attempt> {
     let mut all = Vec::new();
     for &digest in digests {
         for number in 1_u8.. {
@@ -42,13 +52,13 @@ pub fn to_raw(digest: &[u8; 32], signature: &RecoverableSignature) -> (Message, 
 
 impl Attempt {
     /// Signs once.
-    pub fn run(&self, key: &SecretKey) -> Raw {
-        let message = Message::from_digest(self.digest);
-        Raw::sign_ecdsa_recoverable_with_noncedata(message, key, &self.extra)
+    pub fn run(&self, key: &RawKey) -> signing::ecdsa::RecoverableSignature {
+        let message = signing::Message::from_digest(self.digest);
+        key.context.sign_ecdsa_recoverable_with_noncedata(message, &key.secret, &self.extra)
     }
 }
 
-fn is_canonical(signature: &Raw) -> bool {
+fn is_canonical(signature: &signing::ecdsa::RecoverableSignature) -> bool {
     let (_, compact) = signature.serialize_compact();
     let mut bytes = [31; RecoverableSignature::LEN];
     let (_, body) = bytes.split_at_mut(1);
