@@ -53,10 +53,9 @@ pub(crate) struct Args {
     /// Faults that the node shows on purpose: the JSON of `alive_devnet.set_switches`.
     #[arg(long, env = "ALIVE_DEVNET_FAULTS", value_name = "JSON", value_parser = parse_faults)]
     faults: Option<Switches>,
-    /// The network whose chain id and key prefix the chain has: `hive`, `hive_mirrornet`, `hive_testnet`, `blurt` or
-    /// `steem`.
-    #[arg(long, env = "ALIVE_DEVNET_NETWORK", default_value = "hive", value_name = "NETWORK",
-          value_parser = parse_network)]
+    /// The network whose chain id, key prefix and rules the chain has: `hive`, `hive_mirrornet`, `hive_testnet`,
+    /// `blurt`, `steem`, or any other of the family by its parameters, as `mine,chain-id=HEX,prefix=TST`.
+    #[arg(long, env = "ALIVE_DEVNET_NETWORK", default_value = "hive", value_name = "NETWORK")]
     network: HiveNetwork,
     /// Another chain id than that of the network, 64 hexadecimal digits.
     #[arg(long, env = "ALIVE_DEVNET_CHAIN_ID", value_name = "HEX")]
@@ -71,9 +70,10 @@ pub(crate) struct Args {
 
 impl Args {
     fn network(&self) -> HiveNetwork {
-        let HiveNetwork { name, chain_id, key_prefix, .. } = self.network.clone();
-        let chain_id = self.chain_id.unwrap_or(chain_id);
-        HiveNetwork::custom(name, chain_id, self.key_prefix.unwrap_or(key_prefix))
+        let mut network = self.network.clone();
+        network.chain_id = self.chain_id.unwrap_or(network.chain_id);
+        network.key_prefix = self.key_prefix.unwrap_or(network.key_prefix);
+        network
     }
 
     fn config(&self) -> anyhow::Result<DevnetConfig> {
@@ -146,10 +146,6 @@ fn parse_account(text: &str) -> Result<(String, String), String> {
 
 fn parse_faults(text: &str) -> Result<Switches, String> {
     serde_json::from_str(text).map_err(|error| error.to_string())
-}
-
-fn parse_network(name: &str) -> Result<HiveNetwork, String> {
-    HiveNetwork::known(name).ok_or_else(|| format!("there is no network {name}"))
 }
 
 /// `3s`, `150ms`, `5m`; a number alone is in seconds.

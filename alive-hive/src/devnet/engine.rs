@@ -5,6 +5,7 @@ use std::collections::{BTreeSet, VecDeque};
 use alive_core::Timestamp;
 
 use crate::{
+    authority::AuthorityRule,
     block_id::{BlockId, TransactionId},
     cost::Manabar,
     header::HeaderError,
@@ -36,8 +37,10 @@ use super::{
 /// Most bytes of all transactions of a block: room for any single one.
 /// Our own choice within what witnesses may vote for. Source: `spec/hive.md`, section 4.3.
 pub(super) const MAX_BLOCK_BYTES: usize = 131_072;
-/// How far ahead of the head block a transaction may expire. Source: `spec/hive.md`, section 4.3.
+/// How far ahead of the head block a transaction may expire, since the hard fork that made signatures strict and before.
+/// Source: `spec/hive.md`, section 4.3.
 const MAX_EXPIRATION_SECS: u32 = 24 * 3600;
+const FORMER_MAX_EXPIRATION_SECS: u32 = 3600;
 
 /// A chain with one producer: judges transactions as hived does, makes real blocks of them and keeps them on disk.
 ///
@@ -371,7 +374,7 @@ impl Devnet {
         operation: &Operation,
     ) -> Result<TransactionId, TransactionError> {
         let tapos = Tapos::of(&self.head());
-        let mut expiration = self.head_time().after_secs(MAX_EXPIRATION_SECS);
+        let mut expiration = self.last_expiration();
         let signed = loop {
             let transaction = Transaction::new(tapos, expiration, vec![operation.clone()]);
             // The same operation twice in one block needs another id.
@@ -379,7 +382,7 @@ impl Devnet {
                 let chain = &self.config.network.chain_id;
                 break transaction.sign(&[&self.key], chain, SignAlgorithm::Dhive);
             }
-            expiration = expiration.after_secs(1);
+            expiration = TimePoint::from_unix_secs(expiration.as_unix_secs().saturating_sub(1));
         };
         signed.validate_with(check_lenient_json)?;
         if self.pool.is_full() {
@@ -426,12 +429,21 @@ impl Devnet {
         required.check(&keys, rule, find).map_err(TransactionError::from)
     }
 
+    /// The last moment at which a transaction may expire.
+    fn last_expiration(&self) -> TimePoint {
+        let head = self.history.head_time();
+        head.after_secs(match self.config.network.authority_rule(head) {
+            AuthorityRule::Escalating => FORMER_MAX_EXPIRATION_SECS,
+            AuthorityRule::Strict => MAX_EXPIRATION_SECS,
+        })
+    }
+
     fn check_place_and_time(&self, signed: &SignedTransaction) -> Result<(), TransactionError> {
         let (expiration, head) = (signed.transaction.expiration, self.history.head_time());
         if expiration <= head {
             return Err(TransactionError::Expired { expiration, head });
         }
-        if expiration > head.after_secs(MAX_EXPIRATION_SECS) {
+        if expiration > self.last_expiration() {
             return Err(TransactionError::ExpiresTooLate { expiration, head });
         }
         let tapos = signed.transaction.tapos();

@@ -44,8 +44,8 @@ pub enum TransactionError {
         /// Time of the head block.
         head: TimePoint,
     },
-    /// It would expire more than a day after the head block.
-    #[error("expires at {expiration}, more than a day after the head block of {head}")]
+    /// It would expire later than a day after the head block, an hour on chains of the former rule.
+    #[error("expires at {expiration}, too long after the head block of {head}")]
     ExpiresTooLate {
         /// When it expires.
         expiration: TimePoint,
@@ -264,10 +264,10 @@ impl TransactionError {
             Self::Expired { .. } | Self::ExpiresTooLate { .. } => EXPIRATION,
             Self::MissingAuthority { role, .. } => missing(*role),
             Self::MixedAuthorities => MIXED,
-            Self::UnneededSignature => IRRELEVANT_SIGNATURE,
             Self::NotEnoughCredits { .. } => CREDITS,
             Self::Post(PostRefusal::NoPost { .. }) | Self::UnknownAccount(_) => UNKNOWN_KEY,
             Self::Tapos(_) => TAPOS,
+            Self::UnneededSignature => IRRELEVANT_SIGNATURE,
             _ => ASSERT,
         }
     }
@@ -294,7 +294,7 @@ impl TransactionError {
             Self::ExpiresTooLate { expiration, head } => of(
                 "trx.expiration <= now + fc::seconds(HIVE_MAX_TIME_UNTIL_EXPIRATION): transaction \
                  expires at ${expiration}, now ${now}",
-                json!({ "expiration": expiration, "now": head, "max_til_exp": 86_400 }),
+                json!({ "expiration": expiration, "now": head }),
             ),
             Self::Funds { account, amount } => of(
                 "Account ${acc} does not have sufficient funds for balance adjustment. Required: \

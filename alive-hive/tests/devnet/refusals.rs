@@ -277,6 +277,18 @@ async fn nothing_expires_later_than_a_day_after_the_head_block() {
     }
 }
 
+#[test]
+fn on_a_chain_of_the_former_rule_nothing_expires_later_than_an_hour_after_the_head_block() {
+    let blurt = HiveNetwork::blurt();
+    let mut node = open(config().network(blurt.clone()));
+    for (secs, fits) in [(3601, false), (3600, true)] {
+        let mut transaction = data(&node, "{}").transaction;
+        transaction.expiration = node.head_time().after_secs(secs);
+        let signed = transaction.sign(&[&posting()], &blurt.chain_id, SignAlgorithm::Dhive);
+        assert_eq!(node.push_transaction(signed).is_ok(), fits, "{secs}");
+    }
+}
+
 #[tokio::test]
 async fn a_chain_of_another_prefix_takes_its_own_keys_only() {
     let blurt = HiveNetwork::blurt();
