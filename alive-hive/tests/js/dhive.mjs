@@ -36,9 +36,20 @@ export async function stream(job) {
   const status = await node.transaction.findTransaction(posted.id)
   const ops = await node.database.getOperations(seen[0].block)
   const first = await node.database.getTransaction(ids[0])
+  const [content, none] = await Promise.all(
+    [job.post.permlink, 'another'].map((permlink) =>
+      node.database.call('get_content', [job.account, permlink]),
+    ),
+  )
+  const { accounts } = await node.keys.getKeyReferences([key.createPublic(job.prefix)])
+  const mana = await node.rc.getRCMana(job.account)
   return {
     ids,
     seen,
+    post: content,
+    nothing: none.author === '',
+    sameAccount: isDeepStrictEqual(accounts, [[job.account]]),
+    mana: mana.current_mana,
     account: { name: account.name, key: account.posting.key_auths[0][0] },
     expectedKey: key.createPublic(job.prefix).toString(),
     chainId: config.HIVE_CHAIN_ID,

@@ -45,9 +45,12 @@ export async function stream(job) {
   const [account] = await callRPC('condenser_api.get_accounts', [[job.account]])
   const { HIVE_CHAIN_ID: chain } = await callRPC('condenser_api.get_config', [])
   const head = await callRPC('condenser_api.get_dynamic_global_properties', [])
+  const content = (permlink) => callRPC('condenser_api.get_content', [job.account, permlink])
   return {
     ids,
     seen,
+    post: await content(job.post.permlink),
+    nothing: (await content('another')).author === '',
     account: { name: account.name, key: account.posting.key_auths[0][0] },
     expectedKey: key.createPublic(job.prefix).toString(),
     chainId: chain,

@@ -1,6 +1,12 @@
 // @hiveio/wax, which is hived's own protocol code, with @hiveio/beekeeper, hived's own key keeper.
+import { isDeepStrictEqual } from 'node:util'
 import createBeekeeper from '@hiveio/beekeeper'
-import { BlogPostOperation, createHiveChain, createWaxFoundation } from '@hiveio/wax'
+import {
+  BlogPostOperation,
+  EManabarType,
+  createHiveChain,
+  createWaxFoundation,
+} from '@hiveio/wax'
 import { customJson } from './job.mjs'
 import { nanoseconds } from './measure.mjs'
 import { ofBlockApi, untilInBlocks } from './watch.mjs'
@@ -8,7 +14,7 @@ import { ofBlockApi, untilInBlocks } from './watch.mjs'
 /// The calls of a node that wax itself does not describe.
 const MORE_CALLS = {
   block_api: { get_block: {}, get_block_range: {} },
-  database_api: { get_config: {}, get_version: {} },
+  database_api: { find_comments: {}, get_config: {}, get_version: {} },
   transaction_status_api: { find_transaction: {} },
 }
 
@@ -83,9 +89,18 @@ export async function stream(job) {
   const { status } = await api.transaction_status_api.find_transaction({
     transaction_id: ids.at(-1),
   })
+  const { comments } = await api.database_api.find_comments({
+    comments: [post.permlink, 'another'].map((permlink) => [job.account, permlink]),
+  })
+  const references = await api.account_by_key_api.get_key_references({ keys: [key] })
+  const mana = await chain.calculateCurrentManabarValueForAccount(job.account, EManabarType.RC)
   return {
     ids,
     seen,
+    post: comments[0],
+    nothing: comments.length === 1,
+    sameAccount: isDeepStrictEqual(references.accounts, [[job.account]]),
+    mana: Number(mana.current),
     account: { name: accounts[0].name, key: accounts[0].posting.key_auths[0][0] },
     expectedKey: key,
     chainId: config.HIVE_CHAIN_ID,

@@ -12,6 +12,8 @@ from beem import Hive
 from beem.account import Account
 from beem.block import Block, BlockHeader
 from beem.blockchain import Blockchain
+from beem.comment import Comment
+from beem.exceptions import ContentDoesNotExistsException
 from beem.transactionbuilder import TransactionBuilder
 from beembase import operations
 from beembase.signedtransactions import Signed_Transaction
@@ -106,9 +108,22 @@ def stream(job):
     chain = Blockchain(blockchain_instance=hive, mode="head")
     head = chain.get_current_block_num()
     streamed = list(chain.blocks(start=start, stop=head, max_batch_size=50))
+    shown = [
+        Comment(f"@{job['account']}/{post['permlink']}", api=api, blockchain_instance=hive)
+        for api in ("condenser", "bridge")
+    ]
+    try:
+        Comment(f"@{job['account']}/another", api="bridge", blockchain_instance=hive)
+        nothing = False
+    except ContentDoesNotExistsException:
+        nothing = True
     return {
         "ids": ids,
         "seen": seen,
+        "post": shown[0].json(),
+        "samePost": all(shown[0][name] == shown[1][name] for name in ("author", "title", "body")),
+        "nothing": nothing,
+        "mana": account.get_rc_manabar()["current_mana"],
         "account": {"name": account["name"], "key": account["posting"]["key_auths"][0][0]},
         "expectedKey": format(key.pubkey, job["prefix"]),
         "chainId": hive.get_config(use_stored_data=False)["HIVE_CHAIN_ID"],

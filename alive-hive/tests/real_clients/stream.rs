@@ -149,12 +149,25 @@ async fn a_stream_and_its_post_by_an_unmodified_client_are_in_our_index(
     let metadata: Value = serde_json::from_str(&comment.json_metadata).unwrap();
     assert_eq!(metadata["tags"], json!(["alive"]));
     assert_eq!(seen, operations(&job, &comment.json_metadata));
+    for name in ["author", "permlink", "title", "body", "beneficiaries", "percent_hbd"] {
+        let want = match name {
+            "author" => json!("alice"),
+            "percent_hbd" => json!(5000),
+            _ => job["post"][name].clone(),
+        };
+        assert_eq!(answer["post"][name], want, "{name} of the post");
+    }
+    assert_eq!(answer["nothing"], true, "a post that is not there");
+    if client != Client::HiveTx {
+        assert!(answer["mana"].as_f64().unwrap() >= 0.0, "{answer}");
+    }
     let key = PrivateKey::from_password("alice", Role::Posting, PASSWORD).unwrap().public_key();
     let key = key.to_text(&network.key_prefix);
     assert_eq!(answer["account"], json!({ "name": "alice", "key": key }));
     assert_eq!(answer["expectedKey"], key);
     assert_eq!(answer["chainId"], network.chain_id.to_string());
-    for look in ["sameOperation", "sameWitness", "streamed", "verified"] {
+    for look in ["sameAccount", "sameOperation", "samePost", "sameWitness", "streamed", "verified"]
+    {
         assert_ne!(answer[look], false, "{look}");
     }
     if let Some(status) = answer["status"].as_str() {
