@@ -21,6 +21,7 @@ pub mod haf;
 mod header;
 mod hex_text;
 mod json_form;
+mod key_changes;
 mod keys;
 mod merkle;
 mod network;
@@ -53,6 +54,7 @@ pub use header::{
 };
 pub use hex_text::HexError;
 pub use json_form::{JsonError, JsonForm, JsonReason};
+pub use key_changes::accounts_with_new_keys;
 pub use keys::{KeyError, PrivateKey, PublicKey, Role};
 pub use merkle::MerkleRoot;
 pub use network::{

@@ -66,6 +66,11 @@ impl StreamPlan {
         }
     }
 
+    /// Who streams.
+    pub fn account(&self) -> &AccountName {
+        &self.account
+    }
+
     /// Sets the time between pushes; what is shorter than a segment pushes every segment.
     #[must_use]
     pub fn interval(self, interval: Duration) -> Self {

@@ -10,6 +10,7 @@ mod batch;
 mod broadcaster;
 mod client;
 mod config;
+mod costs;
 mod delivery;
 mod error;
 mod follow;
@@ -22,6 +23,7 @@ mod key_check;
 mod ledger;
 mod node;
 mod node_error;
+mod posts;
 mod route;
 #[cfg(test)]
 mod sim;
@@ -33,11 +35,13 @@ pub use account_keys::HiveAccountKeys;
 pub use broadcaster::{BroadcasterConfig, Confirm, HiveBroadcaster, HiveReceipt, SubmitError};
 pub use client::{RpcCall, RpcClient};
 pub use config::{RpcConfig, RpcConfigError};
+pub use costs::{CostsError, find_mana, forecast, rc_snapshot};
 pub use error::RpcError;
 pub use follow::{Follow, FollowError, HiveBlockSource, HiveBlockSourceConfig};
 pub use health::NodeHealth;
 pub use key_check::KeyRefusal;
 pub use node_error::{Credits, NodeError, NodeErrorKind, Remedy};
+pub use posts::{FindPostError, find_post};
 
 /// What core's errors name as the backend.
 const BACKEND: &str = "hive node";
