@@ -127,7 +127,8 @@ impl ChainArgs {
         }
     }
 
-    fn client(&self) -> anyhow::Result<RpcClient> {
+    /// Asks the network's nodes.
+    pub(crate) fn client(&self) -> anyhow::Result<RpcClient> {
         let config = RpcConfig::new(&self.nodes).context("--hive-node")?;
         Ok(RpcClient::new(config)?)
     }

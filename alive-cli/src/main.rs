@@ -4,6 +4,7 @@ mod chain;
 mod cid;
 mod configure;
 mod conformance;
+mod cost;
 mod demo;
 mod devnet;
 mod haf;
@@ -43,6 +44,8 @@ enum Command {
     Configure(configure::Args),
     /// Runs golden vectors and reports every case that does not hold.
     Conformance(conformance::Args),
+    /// Tells what a stream costs on the chain and whether its account can pay.
+    Cost(cost::Args),
     /// Streams a recording through the whole system on this machine and checks every byte that comes back.
     Demo(demo::Args),
     /// Runs a development chain that Hive clients can broadcast to.
@@ -70,6 +73,7 @@ fn main() -> ExitCode {
         Command::Conformance(args) => return conformance::run(&args),
         Command::Key(args) => key::run(&args),
         Command::Configure(args) => block_on(configure::run(args)),
+        Command::Cost(args) => block_on(cost::run(args)),
         Command::Demo(args) => block_on(demo::run(args)),
         Command::Devnet(args) => block_on(devnet::run(args)),
         Command::End(args) => block_on(configure::run_end(args)),

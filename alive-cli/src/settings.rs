@@ -2,6 +2,7 @@
 //!
 //! The file has a table for each command, with the command's long flags as keys. It works as a source of defaults, so
 //! every setting is described in one place, its flag. A key that is no flag is refused. Keys of accounts are no flags.
+//! Where a command has commands of its own, a key is a setting of all of them that have the flag.
 
 use std::{ffi::OsString, path::PathBuf};
 
@@ -59,14 +60,31 @@ fn with_defaults(mut command: Command, text: &str) -> anyhow::Result<Command> {
         }
         for (key, value) in settings {
             let values = as_defaults(&value).with_context(|| format!("[{name}] {key}"))?;
-            let known = command.find_subcommand(&name).and_then(|command| flag(command, &key));
-            let Some(id) = known else { bail!("[{name}] {key} is no setting of that command") };
+            let mut is_known = false;
             command = command.mut_subcommand(&name, |command| {
-                command.mut_arg(id, |arg| arg.required(false).default_values(values))
+                set_default(command, &key, &values, &mut is_known)
             });
+            if !is_known {
+                bail!("[{name}] {key} is no setting of that command");
+            }
         }
     }
     Ok(command)
+}
+
+/// Gives a flag of the command, or of commands within it, these values where the command line and the environment say
+/// nothing.
+fn set_default(mut command: Command, key: &str, values: &[String], is_known: &mut bool) -> Command {
+    if let Some(id) = flag(&command, key) {
+        *is_known = true;
+        let values = values.to_vec();
+        return command.mut_arg(id, |arg| arg.required(false).default_values(values));
+    }
+    let within = command.get_subcommands().map(|sub| sub.get_name().to_owned());
+    for name in within.collect::<Vec<_>>() {
+        command = command.mut_subcommand(name, |sub| set_default(sub, key, values, is_known));
+    }
+    command
 }
 
 fn flag(command: &Command, key: &str) -> Option<clap::Id> {
@@ -101,7 +119,26 @@ mod tests {
 
     #[derive(Debug, clap::Subcommand)]
     enum Sub {
+        Post(Post),
         Stream(Stream),
+    }
+
+    #[derive(Debug, clap::Args)]
+    struct Post {
+        #[command(subcommand)]
+        action: Action,
+    }
+
+    #[derive(Debug, clap::Subcommand)]
+    enum Action {
+        Create(Create),
+        Show,
+    }
+
+    #[derive(Debug, clap::Args)]
+    struct Create {
+        #[arg(long)]
+        title: String,
     }
 
     #[derive(Debug, clap::Args)]
@@ -119,9 +156,10 @@ mod tests {
     fn parse(file: &str, args: &[&str]) -> Result<Stream, String> {
         let command = with_defaults(Cli::command(), file).map_err(|e| e.to_string())?;
         let matches = command.try_get_matches_from(args).map_err(|e| e.to_string())?;
-        let Sub::Stream(stream) =
-            Cli::from_arg_matches(&matches).map_err(|e| e.to_string())?.command;
-        Ok(stream)
+        match Cli::from_arg_matches(&matches).map_err(|e| e.to_string())?.command {
+            Sub::Stream(stream) => Ok(stream),
+            Sub::Post(post) => Err(format!("{post:?}")),
+        }
     }
 
     const FILE: &str =
@@ -132,6 +170,18 @@ mod tests {
         let stream = parse(FILE, &["alive", "stream", "--interval", "7"]).unwrap();
         assert_eq!((stream.interval, stream.purge), (7, true));
         assert_eq!((stream.folder, stream.node), ("rec".into(), vec!["a".into(), "b".into()]));
+    }
+
+    #[test]
+    fn a_key_is_a_setting_of_the_commands_within_a_command_that_have_it() {
+        let file = "[post]\ntitle = \"Live\"";
+        let create = parse(file, &["alive", "post", "create"]).unwrap_err();
+        assert!(create.contains("title: \"Live\""), "{create}");
+        let other = parse(file, &["alive", "post", "create", "--title", "Now"]).unwrap_err();
+        assert!(other.contains("title: \"Now\""), "{other}");
+        assert!(parse(file, &["alive", "post", "show"]).unwrap_err().contains("Show"));
+        let unknown = parse("[post]\ncolour = 1", &["alive", "post", "show"]).unwrap_err();
+        assert!(unknown.contains("no setting"), "{unknown}");
     }
 
     #[test]

@@ -109,6 +109,7 @@ fn every_command_shows_an_example() {
         "cid",
         "configure",
         "conformance",
+        "cost",
         "demo",
         "devnet",
         "end",

@@ -2,6 +2,7 @@
 #![cfg(test)]
 
 mod commands;
+mod cost;
 mod kill;
 mod players;
 mod support;

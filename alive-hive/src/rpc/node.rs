@@ -209,31 +209,6 @@ impl ChainNode {
         let answers = self.client.ask_each(&calls, POLL_TIMEOUT, read_status).await;
         answers.into_iter().map(|(_, answer)| answer).collect()
     }
-
-    /// Blocks from `start` on, fewer than `count` at the head, as the node gives them: an object with `blocks`, whose
-    /// operations are in either JSON form.
-    pub(super) async fn blocks(&self, start: u32, count: u32) -> Result<Value, RpcError> {
-        let params = json!({ "starting_block_num": start, "count": count });
-        match self.client.call("block_api.get_block_range", params).await {
-            Err(error) if is_unknown_method(&error) => self.blocks_singly(start, count).await,
-            answered => answered,
-        }
-    }
-
-    /// The same from nodes that only have the condenser API, up to the first block that is not there.
-    async fn blocks_singly(&self, start: u32, count: u32) -> Result<Value, RpcError> {
-        let numbers = start..start.saturating_add(count);
-        let calls = numbers.map(|num| RpcCall::new("condenser_api.get_block", json!([num])));
-        let calls: Vec<RpcCall> = calls.collect();
-        let mut blocks = Vec::new();
-        for block in self.client.call_batch(&calls).await {
-            match block? {
-                Value::Null => break,
-                block => blocks.push(block),
-            }
-        }
-        Ok(json!({ "blocks": blocks }))
-    }
 }
 
 pub(super) fn is_unknown_method(error: &RpcError) -> bool {
