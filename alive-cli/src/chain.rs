@@ -11,8 +11,8 @@ use alive_hive::{
     devnet::DevnetConfig,
     is_account_name,
     rpc::{
-        BroadcasterConfig, HiveBlockSource, HiveBlockSourceConfig, HiveBroadcaster, RpcClient,
-        RpcConfig,
+        BroadcasterConfig, Confirm, Follow, HiveBlockSource, HiveBlockSourceConfig,
+        HiveBroadcaster, RpcClient, RpcConfig,
     },
 };
 use anyhow::{Context as _, ensure};
@@ -39,6 +39,25 @@ pub(crate) struct ChainArgs {
     /// Milliseconds between two looks at the chain.
     #[arg(long, env = "ALIVE_CHAIN_POLL_MS", default_value_t = 1000, value_name = "MS")]
     chain_poll_ms: u64,
+    /// What is read of the chain: every block up to its head, taken back when a fork replaces it, or irreversible blocks
+    /// only.
+    #[arg(long, env = "ALIVE_FOLLOW", default_value = "head", value_name = "BLOCKS")]
+    follow: Reading,
+    /// When an operation counts as published: seen in a block, or in one that is irreversible.
+    #[arg(long, env = "ALIVE_CONFIRM", default_value = "seen", value_name = "CERTAINTY")]
+    confirm: Certainty,
+}
+
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum Reading {
+    Head,
+    Irreversible,
+}
+
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum Certainty {
+    Irreversible,
+    Seen,
 }
 
 fn known_network(name: &str) -> Result<HiveNetwork, String> {
@@ -56,6 +75,8 @@ impl ChainArgs {
             nodes: vec![url],
             custom_json_id: DEFAULT_CUSTOM_JSON_ID.to_owned(),
             chain_poll_ms: u64::try_from(interval.as_millis() / 4).unwrap_or(u64::MAX).max(1),
+            follow: Reading::Head,
+            confirm: Certainty::Seen,
         }
     }
 
@@ -69,31 +90,48 @@ impl ChainArgs {
         &self.custom_json_id
     }
 
-    /// Signs and broadcasts for an account.
+    /// The network with what its chain is told by.
+    pub(crate) fn hive(&self) -> &HiveNetwork {
+        &self.network
+    }
+
+    /// Signs and broadcasts the protocol's operations for an account.
     pub(crate) fn broadcaster(
         &self,
         account: AccountName,
         key: PrivateKey,
     ) -> anyhow::Result<SharedBroadcaster> {
+        self.hive_broadcaster(account, key).map(SharedBroadcaster::new)
+    }
+
+    /// Signs and broadcasts any operations for an account.
+    pub(crate) fn hive_broadcaster(
+        &self,
+        account: AccountName,
+        key: PrivateKey,
+    ) -> anyhow::Result<HiveBroadcaster> {
         let network = &self.network.name;
         ensure!(is_account_name(account.as_str()), "{account} cannot be an account of {network}");
+        let confirm = match self.confirm {
+            Certainty::Irreversible => Confirm::Irreversible,
+            Certainty::Seen => Confirm::Seen,
+        };
         let config = BroadcasterConfig::default()
+            .confirm(confirm)
             .custom_json_id(self.custom_json_id.as_str())
             .poll_interval(self.poll_interval());
-        let network = self.network.clone();
-        Ok(SharedBroadcaster::new(HiveBroadcaster::new(
-            self.client()?,
-            network,
-            account,
-            key,
-            config,
-        )))
+        Ok(HiveBroadcaster::new(self.client()?, self.network.clone(), account, key, config))
     }
 
     /// Reads blocks from `from_block` on.
     pub(crate) fn block_source(&self, from_block: u32) -> anyhow::Result<SharedBlockSource> {
+        let follow = match self.follow {
+            Reading::Head => Follow::Head,
+            Reading::Irreversible => Follow::Irreversible,
+        };
         let config = HiveBlockSourceConfig::default()
             .custom_json_id(self.custom_json_id.as_str())
+            .follow(follow)
             .from_block(from_block)
             .poll_interval(self.poll_interval());
         let network = self.network.clone();

@@ -1,7 +1,7 @@
 //! `alive configure` and `alive end`: single operations on a stream.
 
 use alive_core::{
-    AccountName, Configure, End, GatewayUrl, Link, LiveKey, LiveLayer, Op, StorageKind,
+    AccountName, Configure, End, GatewayUrl, Link, LiveKey, LiveLayer, Op, StorageKind, StreamId,
     backend::Broadcaster as _,
 };
 
@@ -50,6 +50,13 @@ pub(crate) struct StreamArgs {
     pub(crate) chain: ChainArgs,
     #[command(flatten)]
     pub(crate) key: KeyArgs,
+}
+
+impl StreamArgs {
+    /// The stream's name.
+    pub(crate) fn id(&self) -> StreamId {
+        StreamId::new(self.chain.network().clone(), self.account.clone(), self.link.clone())
+    }
 }
 
 pub(crate) async fn run(args: Args) -> anyhow::Result<()> {

@@ -78,7 +78,6 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
 
 /// What to warn of before a stream starts: that its account cannot pay for it. Nothing if it can, or if no node tells:
 /// a stream must not wait for a warning.
-#[expect(dead_code, reason = "the stream command calls it")]
 pub(crate) async fn warning(chain: &ChainArgs, plan: StreamPlan) -> Option<String> {
     let plan = plan.custom_json_id(chain.custom_json_id());
     let told = rpc::forecast(&chain.client().ok()?, &plan).await;

@@ -8,8 +8,8 @@ use crate::chain::ChainArgs;
 /// HAF's database and our place in it.
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct HafArgs {
-    /// Database of a HAF server to read blocks from, instead of --hive-node: postgresql://USER@HOST/DATABASE, or a Unix
-    /// socket as postgresql://USER@%2Fvar%2Frun%2Fpostgresql/DATABASE. Give a password by the variable.
+    /// Database of a HAF server to read blocks from, instead of --hive-node: `postgresql://USER@HOST/DATABASE`, or a Unix
+    /// socket as `postgresql://USER@%2Fvar%2Frun%2Fpostgresql/DATABASE`. Give a password by the variable.
     #[arg(long, env = "ALIVE_HAF", value_name = "URL", hide_env_values = true)]
     haf: Option<String>,
     /// Name of the context in HAF, which is created when it is not there.

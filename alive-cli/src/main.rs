@@ -11,6 +11,7 @@ mod haf;
 mod key;
 mod node;
 mod output;
+mod post;
 mod progress;
 mod readback;
 mod recorder;
@@ -56,6 +57,8 @@ enum Command {
     Key(key::Args),
     /// Indexes a chain and serves playlists and content.
     Node(node::Args),
+    /// Makes, changes or shows the post that tells people of a stream.
+    Post(post::Args),
     /// Watches a recorder's folder and publishes what it writes.
     Stream(stream::Args),
     /// Walks a stream from the chain down to every segment's bytes and says what holds.
@@ -78,6 +81,7 @@ fn main() -> ExitCode {
         Command::Devnet(args) => block_on(devnet::run(args)),
         Command::End(args) => block_on(configure::run_end(args)),
         Command::Node(args) => block_on(node::run(args)),
+        Command::Post(args) => block_on(post::run(args)),
         Command::Stream(args) => block_on(stream::run(args)),
         Command::Verify(args) => block_on(verify::run(args)),
     };

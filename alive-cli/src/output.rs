@@ -10,6 +10,11 @@ pub(crate) fn line(text: impl Display) {
     println!("{text}");
 }
 
+/// Prints what a person should know before it hurts.
+pub(crate) fn warning(text: impl Display) {
+    eprintln!("warning: {text}");
+}
+
 /// Prints an error with its causes and gives the code to end with.
 pub(crate) fn failure(error: &anyhow::Error) -> ExitCode {
     eprintln!("error: {error:#}");

@@ -3,12 +3,13 @@
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use alive_core::{ChainView, Seq, StreamId, backend::SharedStorage};
+use alive_hive::cost::StreamPlan;
 use alive_storage::DiskStorage;
 use alive_streamer::{Backends, Session, SessionConfig};
 use anyhow::{Context as _, bail};
 use tokio_util::sync::CancellationToken;
 
-use crate::{asked_to_stop, configure::StreamArgs, node, output, progress};
+use crate::{asked_to_stop, configure::StreamArgs, cost, node, output, progress};
 
 /// Watches a recorder's folder, stores every complete segment, and signs what it stored onto the chain. A segment is
 /// complete when the recorder lists it or has begun the next one. Ctrl-C publishes what is left and stops.
@@ -40,6 +41,10 @@ pub(crate) struct Args {
     /// Seconds between pushes, 0 to 300; 0 pushes every segment at once.
     #[arg(long, env = "ALIVE_INTERVAL", default_value_t = 60.0, value_name = "SECONDS")]
     interval: f64,
+    /// Hours that the stream is meant to last, for a warning before it starts that its account cannot pay for it; 0 asks
+    /// nobody.
+    #[arg(long, env = "ALIVE_PLANNED_HOURS", default_value_t = 1.0, value_name = "HOURS")]
+    planned_hours: f64,
     /// End the stream on the chain once the recorder has closed its playlist.
     #[arg(long, env = "ALIVE_END")]
     end: bool,
@@ -59,13 +64,13 @@ pub(crate) struct Args {
 
 pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
     let stream = &args.stream;
-    let id =
-        StreamId::new(stream.chain.network().clone(), stream.account.clone(), stream.link.clone());
+    let id = stream.id();
     let key = stream.key.read()?;
     let broadcaster = stream.chain.broadcaster(stream.account.clone(), key)?;
 
     let journal = args.data.join(format!("{}.{}.{}.journal", id.network, id.account, id.link));
     let view = chain_view(&args, &id, journal.exists()).await?;
+    warn_of_cost(&args).await?;
     let store = DiskStorage::open_dir(args.data.join("store"))
         .with_context(|| format!("block store in {}", args.data.display()))?;
     let gateway = match args.serve {
@@ -108,6 +113,21 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
     watch.abort();
     if let Some(gateway) = gateway {
         gateway.shutdown().await;
+    }
+    Ok(())
+}
+
+/// Says before the stream starts that its account cannot pay for it.
+async fn warn_of_cost(args: &Args) -> anyhow::Result<()> {
+    let StreamArgs { account, link, chain, .. } = &args.stream;
+    let hours = Duration::try_from_secs_f64(args.planned_hours * 3600.0);
+    let length = hours.context("--planned-hours")?;
+    if !length.is_zero() {
+        let interval = seconds(args.interval).context("--interval")?;
+        let plan = StreamPlan::new(account.clone(), link.clone(), length).interval(interval);
+        if let Some(warning) = cost::warning(chain, plan).await {
+            output::warning(format_args!("{account} cannot pay for the stream: {warning}"));
+        }
     }
     Ok(())
 }

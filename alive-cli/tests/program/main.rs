@@ -5,4 +5,5 @@ mod commands;
 mod cost;
 mod kill;
 mod players;
+mod post;
 mod support;
