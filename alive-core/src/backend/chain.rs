@@ -139,6 +139,15 @@ pub trait Broadcaster: Debug + Send + Sync {
     /// [`BroadcastError::Unavailable`] when trying again may help, [`BroadcastError::Refused`] when it will not.
     fn broadcast(&self, op: &Op) -> impl Future<Output = Result<Receipt, BroadcastError>> + Send;
 
+    /// Waits until no fork can take back what this backend has broadcast, and puts on the chain again what one took back
+    /// meanwhile. Backends whose receipts are final have nothing to do.
+    ///
+    /// # Errors
+    /// As for [`broadcast`](Self::broadcast). What is not settled stays so until the next call.
+    fn settle(&self) -> impl Future<Output = Result<(), BroadcastError>> + Send {
+        std::future::ready(Ok(()))
+    }
+
     /// The account that signs.
     fn account(&self) -> &AccountName;
 
@@ -166,6 +175,10 @@ impl Broadcaster for SharedBroadcaster {
         self.0.broadcast_boxed(op).await
     }
 
+    async fn settle(&self) -> Result<(), BroadcastError> {
+        self.0.settle_boxed().await
+    }
+
     fn account(&self) -> &AccountName {
         self.0.account_erased()
     }
@@ -177,6 +190,7 @@ impl Broadcaster for SharedBroadcaster {
 
 trait ErasedBroadcaster: Debug + Send + Sync {
     fn broadcast_boxed<'a>(&'a self, op: &'a Op) -> Boxed<'a, Result<Receipt, BroadcastError>>;
+    fn settle_boxed(&self) -> Boxed<'_, Result<(), BroadcastError>>;
     fn account_erased(&self) -> &AccountName;
     fn network_erased(&self) -> &Network;
 }
@@ -184,6 +198,10 @@ trait ErasedBroadcaster: Debug + Send + Sync {
 impl<B: Broadcaster> ErasedBroadcaster for B {
     fn broadcast_boxed<'a>(&'a self, op: &'a Op) -> Boxed<'a, Result<Receipt, BroadcastError>> {
         Box::pin(self.broadcast(op))
+    }
+
+    fn settle_boxed(&self) -> Boxed<'_, Result<(), BroadcastError>> {
+        Box::pin(self.settle())
     }
 
     fn account_erased(&self) -> &AccountName {

@@ -22,6 +22,9 @@ pub struct ChainView {
     pub finalized: Option<Seq>,
     /// The content of its pushes.
     pub pushes: BTreeMap<Seq, ContentId>,
+    /// Those of them that a fork could still take back, as far as that is told. One of ours is sent again, which changes
+    /// nothing where it stays.
+    pub reversible: BTreeSet<Seq>,
 }
 
 impl ChainView {
@@ -34,7 +37,12 @@ impl ChainView {
         self.pushes.get(&bundle.seq) == Some(&bundle.src)
     }
 
-    /// Whether something else is there for good.
+    /// Whether it is there for good.
+    fn keeps(&self, bundle: &Bundle) -> bool {
+        self.shows(bundle) && !self.reversible.contains(&bundle.seq)
+    }
+
+    /// Whether something else is there.
     fn denies(&self, bundle: &Bundle) -> bool {
         Some(bundle.seq) <= self.finalized && !self.shows(bundle)
     }
@@ -69,7 +77,8 @@ struct Replay {
 
 impl Publisher {
     /// Goes on where a journal ends. Segments that were on their way are stored, shared and pushed as if nothing had
-    /// happened; a push that may have reached the chain is sent again with the same content, unless `chain` shows it.
+    /// happened; a push that may have reached the chain is sent again with the same content, unless `chain` shows it where no
+    /// fork can take it back.
     /// Where the chain has other content under a number for good, the segments go into a new push.
     ///
     /// An empty journal starts at the chain's next number. Without a `chain` view the journal is all there is to go by.
@@ -156,7 +165,7 @@ impl Replay {
         let ours = bundles.keys().next_back().copied();
         let mut resend = VecDeque::new();
         for bundle in bundles.into_values() {
-            let settled = chain.map_or(self.confirmed.contains(&bundle.seq), |c| c.shows(&bundle));
+            let settled = chain.map_or(self.confirmed.contains(&bundle.seq), |c| c.keeps(&bundle));
             if settled {
                 self.pending.retain(|number, _| !(bundle.first..=bundle.last).contains(number));
             } else if !chain.is_some_and(|chain| chain.denies(&bundle)) {

@@ -52,6 +52,7 @@ impl World {
         ChainView {
             finalized: self.stream.info().finalized,
             pushes: self.stream.pushes().map(|(seq, pushed)| (seq, pushed.src)).collect(),
+            ..ChainView::default()
         }
     }
 
@@ -299,6 +300,32 @@ fn a_number_taken_by_another_service_gives_its_segments_a_new_push() {
     let mut publisher = world.resume(config(0), start);
     world.drain(&mut publisher, start);
     assert_eq!(world.stream.pushed(Seq::new(1).unwrap()).unwrap().src, content(0));
+}
+
+#[test]
+fn what_a_fork_could_take_back_is_sent_again_and_what_it_could_not_is_left() {
+    let now = Instant::now();
+    let mut world = World::new();
+    let mut publisher = world.resume(config(0), now);
+    for number in 0..3 {
+        publisher.handle_segment(recorded(number)).unwrap();
+        world.drain(&mut publisher, now);
+    }
+    let mut view = world.view();
+    assert_eq!(view.pushes.len(), 3);
+    view.reversible = [1, 2].into_iter().filter_map(Seq::new).collect();
+    let journal = world.journal.clone();
+    let mut again =
+        Publisher::resume(&stream_id(), config(0), journal, Some(&view), now, 7).unwrap();
+    let mut sent = Vec::new();
+    while let Some(effect) = again.poll_effect() {
+        if let Effect::Broadcast(Op::Push(push)) = effect {
+            assert_eq!(Some(&push.src), view.pushes.get(&push.seq), "the same content");
+            sent.push(push.seq.as_u16());
+            again.handle_broadcast(push.seq, now);
+        }
+    }
+    assert_eq!(sent, [1, 2]);
 }
 
 #[test]

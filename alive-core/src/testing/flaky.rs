@@ -222,6 +222,10 @@ impl<B: Broadcaster> Broadcaster for Flaky<B> {
         self.call("broadcast", self.inner.broadcast(op)).await
     }
 
+    async fn settle(&self) -> Result<(), BroadcastError> {
+        self.call("settle", self.inner.settle()).await
+    }
+
     fn account(&self) -> &AccountName {
         self.inner.account()
     }

@@ -197,7 +197,8 @@ impl HiveBroadcaster {
     /// Puts operations into a block, all in one transaction, and waits until they are as certain to stay as the
     /// settings ask for.
     ///
-    /// Those submitted one after the other are on the chain in that order. Dropping the future does not take them back;
+    /// Those submitted one after the other are on the chain in that order, unless a micro-fork takes one back: what must
+    /// stand behind others waits for [`settle`](Self::settle). Dropping the future does not take them back;
     /// submitting the same operations again goes on with what was begun.
     ///
     /// ```
@@ -227,6 +228,28 @@ impl HiveBroadcaster {
         let _room = self.room.acquire_many(customs).await.map_err(|_| RpcError::NoNode)?;
         self.revive(deadline).await?;
         self.publish(&draft.operations, deadline, || drop(turn.take())).await
+    }
+
+    /// Waits until nothing that was seen in a block can be taken back any more, and sends again what a micro-fork drops
+    /// meanwhile. There is nothing to wait for where submissions are [confirmed](Confirm) as irreversible.
+    ///
+    /// # Errors
+    /// As for [`submit`](Self::submit); [`SubmitError::Unsettled`] names the oldest that could still be replaced when the
+    /// patience ended. It stays watched.
+    pub async fn settle(&self) -> Result<(), SubmitError> {
+        let deadline = Instant::now().checked_add(self.config.patience);
+        let deadline = deadline.unwrap_or_else(Instant::now);
+        loop {
+            {
+                let _turn = self.turn.lock().await;
+                self.revive(deadline).await?;
+            }
+            let Some(oldest) = self.ledger().seen().first().map(Attempt::id) else { return Ok(()) };
+            if Instant::now() >= deadline {
+                return Err(SubmitError::Unsettled { transaction_id: oldest });
+            }
+            sleep(self.config.poll_interval).await;
+        }
     }
 
     /// The account that signs.
@@ -381,29 +404,31 @@ impl HiveBroadcaster {
         })
     }
 
-    /// Sends again what was seen in a block that is no more part of the chain; signs it anew if it is too late for that.
+    /// Brings back what was seen in a block that is no more part of the chain, one after the other as it was submitted.
     async fn revive(&self, deadline: Instant) -> Result<(), SubmitError> {
         let mut seen = self.ledger().seen();
         let asked: Vec<_> = seen.iter().map(|one| (one.id(), one.expiration())).collect();
         for (attempt, known) in seen.iter_mut().zip(self.node.find_many(&asked).await) {
             let id = attempt.id();
-            match known {
-                Ok(Known::Irreversible(_)) => self.ledger().forget(&id),
-                Ok(Known::Unknown) => {
-                    let sent = self.node.broadcast_everywhere(&attempt.signed).await;
-                    tracing::info!(%id, taken = sent.answer.is_ok(), "a micro-fork dropped it");
+            let known = match known {
+                Err(error) if is_unknown_method(&error) => self.look(attempt).await,
+                known => known,
+            };
+            let is_gone = match known? {
+                Known::InBlock(_) | Known::Pending => false,
+                Known::Irreversible(_) => {
+                    self.ledger().forget(&id);
+                    false
                 }
-                Ok(Known::TooOld | Known::Void) => match self.node.prove(&mut attempt.search).await
-                {
-                    Proof::InBlock(_) | Proof::Open => {}
-                    Proof::Void => {
-                        tracing::warn!(%id, "what was seen in a block is gone, and signed anew");
-                        self.ledger().forget(&id);
-                        let operations = &attempt.signed.transaction.operations;
-                        self.publish(operations, deadline, || {}).await?;
-                    }
-                },
-                Ok(Known::InBlock(_) | Known::Pending) | Err(_) => {}
+                Known::TooOld | Known::Void => {
+                    self.node.prove(&mut attempt.search).await == Proof::Void
+                }
+                Known::Unknown => true,
+            };
+            if is_gone {
+                tracing::info!(%id, "a micro-fork dropped it");
+                self.ledger().reopen(&id);
+                self.publish(&attempt.signed.transaction.operations, deadline, || {}).await?;
             }
         }
         Ok(())
@@ -453,6 +478,10 @@ impl Broadcaster for HiveBroadcaster {
         let receipt = self.submit(vec![data.into()]).await.map_err(SubmitError::into_backend)?;
         let transaction = receipt.transaction_id.to_string().into();
         Ok(Receipt { transaction, block: receipt.block_num.into() })
+    }
+
+    async fn settle(&self) -> Result<(), BroadcastError> {
+        self.settle().await.map_err(SubmitError::into_backend)
     }
 
     fn account(&self) -> &AccountName {

@@ -95,6 +95,15 @@ impl Ledger {
         self.seen.iter().cloned().collect()
     }
 
+    /// It was seen and is gone: its way begins again.
+    pub(super) fn reopen(&mut self, id: &TransactionId) {
+        let Some(place) = self.seen.iter().position(|attempt| attempt.id() == *id) else { return };
+        if let Some(attempt) = self.seen.remove(place) {
+            let serial = self.open(attempt);
+            self.give_up(serial);
+        }
+    }
+
     /// It needs no watching any more.
     pub(super) fn forget(&mut self, id: &TransactionId) {
         self.seen.retain(|attempt| attempt.id() != *id);

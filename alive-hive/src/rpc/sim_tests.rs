@@ -328,6 +328,39 @@ async fn what_a_micro_fork_drops_after_it_was_seen_is_sent_again_before_the_next
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_a_micro_fork_drops_at_the_end_is_brought_back_before_all_is_settled() {
+    for seed in 0..20 {
+        let net = Net::new(vec![Nature::default()], key().public_key(), seed);
+        let alice = broadcaster(net.client(same), BroadcasterConfig::default());
+        for op in ["1", "2", "3"] {
+            while_running(&net, false, alice.submit(ops(op))).await.unwrap();
+        }
+        net.world().fork();
+        while_running(&net, false, alice.settle()).await.unwrap();
+        let mut published = net.world().published();
+        published.sort();
+        assert_eq!(published, ["1", "2", "3"], "seed {seed}");
+        let begun = tokio::time::Instant::now();
+        while_running(&net, false, alice.settle()).await.unwrap();
+        assert_eq!(begun.elapsed(), Duration::ZERO, "nothing is left to wait for");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_not_settled_in_time_is_named_and_stays_watched() {
+    let net = net(vec![Nature::default()]);
+    let config = BroadcasterConfig::default().patience(Duration::from_secs(30));
+    let alice = broadcaster(net.client(same), config);
+    let receipt = while_running(&net, false, alice.submit(ops("1"))).await.unwrap();
+    // The chain stands still.
+    let error = alice.settle().await.unwrap_err();
+    let SubmitError::Unsettled { transaction_id } = &error else { panic!("{error:?}") };
+    assert_eq!(*transaction_id, receipt.transaction_id);
+    assert!(error.is_transient());
+    while_running(&net, false, alice.settle()).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_receipt_names_the_block_and_how_certain_it_is() {
     let net = net(vec![Nature::default()]);
     for (confirm, later) in [(Confirm::Seen, false), (Confirm::Irreversible, true)] {
