@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use alive_core::{
     AccountName, Applied, DEFAULT_CUSTOM_JSON_ID, Index, Network,
-    backend::{Block, BlockSource as _, Next, SharedBlockSource, SharedBroadcaster},
+    backend::{Block, BlockSource as _, Next, SharedBlockSource, SharedBroadcaster, SourceError},
 };
 use alive_hive::{
     HiveNetwork, HiveNetworkError, PrivateKey,
@@ -146,11 +146,23 @@ impl ChainArgs {
     ) -> anyhow::Result<Index> {
         /// Blocks asked for at once.
         const PAGE: usize = 1000;
+        /// How often an answer is asked for before the node counts as gone.
+        const TRIES: u32 = 6;
         let source = self.block_source(from_block)?;
         let mut index = Index::default();
+        let mut failures = 0;
         loop {
             let last = index.last().cloned();
-            match source.next(last.as_ref(), PAGE).await? {
+            let next = match source.next(last.as_ref(), PAGE).await {
+                Err(SourceError::Unavailable { .. }) if failures + 1 < TRIES => {
+                    failures += 1;
+                    tokio::time::sleep(self.poll_interval() * failures).await;
+                    continue;
+                }
+                next => next?,
+            };
+            failures = 0;
+            match next {
                 Next::Forked => {
                     index.undo_block().context("the chain replaced a final block")?;
                 }

@@ -79,5 +79,6 @@ async fn broadcast(stream: StreamArgs, op: Op) -> anyhow::Result<()> {
     let broadcaster = stream.chain.broadcaster(stream.account, stream.key.read()?)?;
     let receipt = broadcaster.broadcast(&op).await?;
     output::line(format_args!("in block {} as {}", receipt.block, receipt.transaction));
+    broadcaster.settle().await?;
     Ok(())
 }

@@ -232,5 +232,6 @@ async fn publish(stream: StreamArgs, operations: Vec<Operation>) -> anyhow::Resu
         "{name} in block {} as {}",
         receipt.block_num, receipt.transaction_id
     ));
+    broadcaster.settle().await?;
     Ok(())
 }

@@ -163,9 +163,13 @@ async fn from_chain(args: &Args, id: &StreamId, from_block: u32) -> anyhow::Resu
     let stream = index.stream(&id.account, &id.link);
     let stream =
         stream.with_context(|| format!("{id} is not configured; see `alive configure`"))?;
+    let changes = index.reversible().flat_map(|block| &block.changes);
+    let ours =
+        changes.filter(|change| change.key.account == id.account && change.key.link == id.link);
     Ok(ChainView {
         finalized: stream.info().finalized,
         pushes: stream.pushes().map(|(seq, pushed)| (seq, pushed.src)).collect(),
+        reversible: ours.filter_map(|change| Some(change.push.as_ref()?.seq)).collect(),
     })
 }
 

@@ -217,4 +217,10 @@ pub enum Warning {
         #[source]
         reason: ProbeError,
     },
+    /// What is on the chain could still be taken back by a fork, and it cannot be found out whether it was.
+    #[error("it is not known whether what was published stays on the chain")]
+    Unsettled {
+        /// Why.
+        source: WarningCause,
+    },
 }

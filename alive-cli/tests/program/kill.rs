@@ -1,4 +1,5 @@
-//! Publisher and node are killed at random moments, again and again, and nothing comes to harm.
+//! Publisher and node are killed at random moments, again and again, on good chains and on bad ones, and nothing comes to
+//! harm.
 
 use std::{
     collections::{BTreeMap, HashSet},
@@ -13,7 +14,12 @@ use alive_core::{Op, SignedOp};
 use serde_json::{Value, json};
 
 const SEGMENTS: usize = 60;
-const KILLS: usize = 60;
+/// Answers that are lost, refused or late, and forks after which transactions are gone as if nobody had sent them.
+const ROUGH: &str = r#"{"answers": [
+    {"fault": {"kind": "lost"}, "method": "condenser_api.broadcast", "per_mille": 200},
+    {"fault": {"kind": "status", "status": 503}, "per_mille": 60},
+    {"fault": {"kind": "delay", "millis": 300}, "per_mille": 100}
+], "forks": {"blocks": 3, "per_mille": 120, "fate": "lose"}}"#;
 
 /// A segment that is like no other: a sample's, with a null packet that carries its number.
 fn segment(number: usize) -> Vec<u8> {
@@ -146,19 +152,22 @@ fn random(state: &mut u64, low: u64, high: u64) -> u64 {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[expect(clippy::print_stdout, reason = "a failure must tell its seed")]
 async fn nothing_is_lost_doubled_or_reused_however_often_it_dies() {
+    survives(60, &[]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_lost_doubled_or_reused_on_a_chain_of_forks_behind_a_bad_node() {
+    survives(24, &["--irreversible-distance", "6", "--faults", ROUGH]).await;
+}
+
+#[expect(clippy::print_stdout, reason = "a failure must tell its seed")]
+async fn survives(kills: usize, chain: &[&str]) {
     let mut seed = RandomState::new().hash_one(0) | 1;
     println!("seed {seed}");
-    let mut devnet = Running::start(alive(&[
-        "devnet",
-        "--listen",
-        "127.0.0.1:0",
-        "--account",
-        "alice=secret",
-        "--block-time",
-        "150ms",
-    ]));
+    let args =
+        ["devnet", "--listen", "127.0.0.1:0", "--account", "alice=secret", "--block-time", "150ms"];
+    let mut devnet = Running::start(alive(&[&args[..], chain].concat()));
     let chain = devnet.line("listening on ");
     let derived = alive(&["key", "derive", "--account", "alice"])
         .env("ALIVE_MASTER_PASSWORD", "secret")
@@ -175,7 +184,7 @@ async fn nothing_is_lost_doubled_or_reused_however_often_it_dies() {
     let recording = setting.folder.path().join("recording");
     let recorder = std::thread::spawn(move || record(&recording));
     let (mut stream, mut node) = (setting.stream(), setting.node());
-    for kill in 0..KILLS {
+    for kill in 0..kills {
         tokio::time::sleep(Duration::from_millis(random(&mut seed, 10, 500))).await;
         if kill % 2 == 0 {
             stream.kill();

@@ -3,12 +3,13 @@
 use std::{collections::VecDeque, error::Error, sync::Arc, time::Duration};
 
 use alive_core::{
-    Effect, JournalEntry, Op, PublishError, Publisher, SegmentNumber, Step, backend::Receipt,
+    Effect, JournalEntry, Op, PublishError, Publisher, SegmentNumber, Step,
+    backend::{BroadcastError, Broadcaster as _, Receipt},
 };
 use tokio::{
     sync::{Notify, broadcast},
     task::JoinSet,
-    time::{Instant, sleep_until},
+    time::{Instant, sleep, sleep_until},
 };
 use tokio_util::sync::CancellationToken;
 
@@ -108,7 +109,31 @@ impl Running {
                 Event::Timeout => self.publisher.handle_timeout(now()),
             }
         }
-        self.finish().await
+        let is_settled = self.settle(&stop).await;
+        self.finish(is_settled).await
+    }
+
+    /// Waits until no fork of the chain can take back what was published. Whether it came to that before somebody lost
+    /// patience.
+    async fn settle(&self, stop: &CancellationToken) -> bool {
+        /// Time between two tries.
+        const PAUSE: Duration = Duration::from_secs(5);
+        let settled = async {
+            while let Err(error) = self.backends.broadcaster.settle().await {
+                let is_refused = matches!(error, BroadcastError::Refused { .. });
+                self.warn(Warning::Unsettled { source: Arc::new(error) });
+                if is_refused {
+                    return false;
+                }
+                sleep(PAUSE).await;
+            }
+            true
+        };
+        tokio::select! {
+            settled = settled => settled,
+            () = until(self.deadline) => false,
+            () = stop.cancelled(), if !self.stopping => false,
+        }
     }
 
     /// Waits for the next thing to happen.
@@ -369,14 +394,16 @@ impl Running {
         self.publisher.handle_end(now());
     }
 
-    /// Writes down that everything is on the chain.
-    async fn finish(self) -> Result<Totals, SessionError> {
+    /// Writes down that everything is on the chain, if it is there to stay. Otherwise the next session looks again.
+    async fn finish(self, is_settled: bool) -> Result<Totals, SessionError> {
         let left = self.publisher.backlog();
         if self.full || left > 0 {
             return Err(SessionError::Full { left });
         }
-        let journal = self.journal.clone();
-        blocking(move || journal.lock().finish()).await??;
+        if is_settled {
+            let journal = self.journal.clone();
+            blocking(move || journal.lock().finish()).await??;
+        }
         self.tell(Progress::Finished(self.totals));
         Ok(self.totals)
     }

@@ -82,6 +82,17 @@ pub(super) async fn announce(
 }
 
 pub(super) async fn broadcast(step: Step, op: Op, broadcaster: SharedBroadcaster) -> Done {
-    let result = broadcaster.broadcast(&op).await;
+    let result = broadcast_in_order(&op, &broadcaster).await;
     Done::Broadcast(step, op, result)
+}
+
+/// Nothing counts behind the end of a stream, so it waits until no fork can take back a push, which would then come too late.
+async fn broadcast_in_order(
+    op: &Op,
+    broadcaster: &SharedBroadcaster,
+) -> Result<Receipt, BroadcastError> {
+    if matches!(op, Op::End(_)) {
+        broadcaster.settle().await?;
+    }
+    broadcaster.broadcast(op).await
 }

@@ -109,7 +109,7 @@ impl World {
     pub(crate) async fn view(&self) -> ChainView {
         let stream = self.indexed().await;
         let pushes = stream.pushes().map(|(seq, pushed)| (seq, pushed.src)).collect();
-        ChainView { finalized: stream.info().finalized, pushes }
+        ChainView { finalized: stream.info().finalized, pushes, ..ChainView::default() }
     }
 
     /// All segments that the chain names, in order.
