@@ -192,7 +192,7 @@ impl FromStr for ContentId {
         if s.is_empty() || s.len() > Self::MAX_LEN {
             return Err(ContentIdError::Len(s.len()));
         }
-        let kind = if parse_cid(s).is_some() {
+        let kind = if is_cid(s) {
             StorageKind::Ipfs
         } else if parse_skylink(s).is_some() {
             StorageKind::Skynet
@@ -222,6 +222,29 @@ static BASE32_LOWER: LazyLock<Encoding> = LazyLock::new(|| {
     #[expect(clippy::expect_used, reason = "the alphabet above is constant and tested")]
     form.encoding().expect("32 distinct symbols")
 });
+
+/// Whether [`parse_cid`] reads this text as a CID, told without converting the usual one from base 58.
+fn is_cid(text: &str) -> bool {
+    match text.as_bytes().try_into() {
+        Ok(short) if text.starts_with("Qm") => is_cid_v0(short),
+        _ => parse_cid(text).is_some(),
+    }
+}
+
+/// The first `CIDv0`: its digest is all zeros.
+const FIRST_V0: &[u8; ContentId::SHORT_LEN] = b"QmNLei78zWmzUdbeRB3CiUfAizWUrbeeZh5K1rhAQKCh51";
+/// The last `CIDv0`: its digest is all ones.
+const LAST_V0: &[u8; ContentId::SHORT_LEN] = b"QmfZy5bvk7a3DQAjCbGNtmrPXWkyVvPrdnZMyBZ5q5ieKG";
+
+/// Base 58 has its digits in the order of ASCII. So texts of one length are ordered as the numbers that they write, and
+/// a text is a `CIDv0` if it has no other characters and its number is one of 34 bytes that begin with 0x12 and 0x20.
+fn is_cid_v0(text: &[u8; ContentId::SHORT_LEN]) -> bool {
+    let is_digit =
+        |byte: u8| byte.is_ascii_alphanumeric() && !matches!(byte, b'0' | b'I' | b'O' | b'l');
+    // All of them without a branch, so that it becomes vector code.
+    let others = text.iter().fold(0, |others, &byte| others | u8::from(!is_digit(byte)));
+    (FIRST_V0..=LAST_V0).contains(&text) && others == 0
+}
 
 fn parse_cid(text: &str) -> Option<Cid> {
     if let Some(body) = text.strip_prefix('b') {
@@ -276,7 +299,83 @@ fn is_skylink_v1(bitfield: u16) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use multihash::Multihash;
+    use proptest::prelude::*;
+    use rstest::rstest;
+
     use super::*;
+
+    fn v0(digest: [u8; 32]) -> String {
+        let hash = Multihash::wrap(HASH_SHA2_256, &digest).unwrap();
+        bs58::encode(Cid::new_v0(hash).unwrap().to_bytes()).into_string()
+    }
+
+    /// The number one more or less than that which the text writes.
+    fn beside(text: &[u8], up: bool) -> String {
+        let mut value = bs58::decode(text).into_vec().unwrap();
+        for byte in value.iter_mut().rev() {
+            *byte = if up { byte.wrapping_add(1) } else { byte.wrapping_sub(1) };
+            if *byte != if up { 0 } else { u8::MAX } {
+                break;
+            }
+        }
+        bs58::encode(value).into_string()
+    }
+
+    #[test]
+    fn the_first_and_last_cid_v0_are_those_of_the_extreme_digests() {
+        assert_eq!(v0([0; 32]).as_bytes(), FIRST_V0);
+        assert_eq!(v0([u8::MAX; 32]).as_bytes(), LAST_V0);
+        for (text, is_up) in [(FIRST_V0, false), (LAST_V0, true)] {
+            let (out, into) = (beside(text, is_up), beside(text, !is_up));
+            assert_eq!(out.len(), text.len());
+            assert!(!is_cid(&out) && parse_cid(&out).is_none(), "{out}");
+            assert!(is_cid(&into) && parse_cid(&into).is_some(), "{into}");
+        }
+    }
+
+    #[rstest]
+    #[case('0')]
+    #[case('I')]
+    #[case('O')]
+    #[case('l')]
+    #[case('/')]
+    #[case(':')]
+    #[case('@')]
+    #[case('[')]
+    #[case('`')]
+    #[case('{')]
+    #[case('\0')]
+    fn a_character_that_base_58_lacks_is_refused_wherever_it_stands(#[case] other: char) {
+        let good = v0([7; 32]);
+        for at in 0..good.len() {
+            let mut text = good.clone();
+            text.replace_range(at..=at, other.encode_utf8(&mut [0; 4]));
+            assert!(!is_cid(&text) && parse_cid(&text).is_none(), "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_cid_v0_is_told_as_its_conversion_tells_it(
+            digest: [u8; 32],
+            changes in proptest::collection::vec((0..46_usize, 0x20..0x7f_u8), 0..3),
+        ) {
+            let good = v0(digest);
+            prop_assert!(is_cid(&good));
+            let mut bytes = good.into_bytes();
+            for (at, byte) in changes {
+                bytes[at] = byte;
+            }
+            let text = String::from_utf8(bytes).unwrap();
+            prop_assert_eq!(is_cid(&text), parse_cid(&text).is_some(), "{}", text);
+        }
+
+        #[test]
+        fn a_text_between_the_first_and_the_last_is_told_alike(text in "Qm[1-9A-HJ-NP-Za-km-z]{44}") {
+            prop_assert_eq!(is_cid(&text), parse_cid(&text).is_some(), "{}", text);
+        }
+    }
 
     #[test]
     fn refuses_every_other_text_of_the_same_cid() {

@@ -1,6 +1,6 @@
 //! The payload of an operation, from JSON text to an [`Op`].
 
-use std::fmt;
+use std::{borrow::Cow, fmt};
 
 use serde::{
     Deserializer as _,
@@ -100,11 +100,20 @@ fn integer(field: Field, raw: Option<&str>, max: u16) -> Result<u64, OpError> {
 }
 
 fn unsigned(raw: &str) -> Option<u64> {
-    JsonNumber::parse(raw)?.to_unsigned()
+    match raw.parse::<u16>() {
+        // The usual case. A sign in front of it is no JSON.
+        Ok(number) => Some(number.into()),
+        Err(_) => JsonNumber::parse(raw)?.to_unsigned(),
+    }
 }
 
-fn string(field: Field, raw: &str) -> Result<String, OpError> {
-    serde_json::from_str(raw).map_err(|_| OpError::Type {
+fn string(field: Field, raw: &str) -> Result<Cow<'_, str>, OpError> {
+    let plain = raw.strip_prefix('"').and_then(|raw| raw.strip_suffix('"'));
+    // What is JSON and has no escapes stands for itself.
+    if let Some(plain) = plain.filter(|plain| !plain.contains('\\')) {
+        return Ok(Cow::Borrowed(plain));
+    }
+    serde_json::from_str(raw).map(Cow::Owned).map_err(|_| OpError::Type {
         field,
         value: Excerpt::of(raw),
         want: "string",
