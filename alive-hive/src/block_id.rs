@@ -42,7 +42,9 @@ impl From<BlockId> for backend::BlockId {
         reason = "40 digits are within the 128 that any block id may have"
     )]
     fn from(id: BlockId) -> Self {
-        id.to_string().parse().expect("40 digits are a block id")
+        let mut digits = [0; 2 * BlockId::LEN];
+        let text = faster_hex::hex_encode(&id.0, &mut digits).ok();
+        text.and_then(|text| text.parse().ok()).expect("40 digits are a block id")
     }
 }
 

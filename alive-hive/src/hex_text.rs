@@ -2,18 +2,15 @@
 
 /// Reads exactly `N` bytes from `2 * N` hexadecimal digits of either case.
 pub(crate) fn read_hex<const N: usize>(text: &str) -> Result<[u8; N], HexError> {
-    let mut bytes = [0_u8; N];
-    match hex::decode_to_slice(text, &mut bytes) {
-        Ok(()) => Ok(bytes),
-        Err(_) if text.len() == 2 * N => Err(HexError::Digit),
-        Err(_) => Err(HexError::Len { found: text.len(), expected: 2 * N }),
+    if text.len() != 2 * N {
+        return Err(HexError::Len { found: text.len(), expected: 2 * N });
     }
+    read_hex_bytes(text.as_bytes()).ok_or(HexError::Digit)
 }
 
 /// Reads exactly `N` bytes from as many hexadecimal digits as they need.
 pub(crate) fn read_hex_bytes<const N: usize>(digits: &[u8]) -> Option<[u8; N]> {
-    let mut bytes = [0_u8; N];
-    hex::decode_to_slice(digits, &mut bytes).ok().map(|()| bytes)
+    faster_hex::hex_decode_array(digits).ok()
 }
 
 /// Why a text is not the hexadecimal form of an identifier or a digest.
@@ -65,7 +62,9 @@ macro_rules! hex_bytes {
 
         impl std::fmt::Display for $name {
             fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.write_str(&hex::encode(self.0))
+                let mut digits = [0; 2 * $len];
+                let text = faster_hex::hex_encode(&self.0, &mut digits);
+                f.write_str(text.map_err(|_| std::fmt::Error)?)
             }
         }
 

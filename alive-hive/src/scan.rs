@@ -9,6 +9,7 @@
 //! that in which hived writes blocks (white space, another order of members, an extension of a header that is unknown)
 //! is not passed over but left to the parser.
 
+use fearless_simd::{Level, dispatch, prelude::*};
 use memchr::{
     arch::all::packedpair::{HeuristicFrequencyRank, Pair},
     memchr,
@@ -28,11 +29,12 @@ use crate::{
 #[derive(Clone, Debug)]
 pub(crate) struct Scanner {
     /// The id between its quotes.
-    needle: Finder<'static>,
-    end: Finder<'static>,
-    escape: Finder<'static>,
+    needle: Box<[u8]>,
     /// Two bytes of the needle that are rare in blocks.
     rare: [(usize, u8); 2],
+    end: Finder<'static>,
+    /// The vectors that this processor has.
+    level: Level,
 }
 
 /// A block of an answer.
@@ -51,8 +53,6 @@ pub(crate) struct Span<'t> {
 const END: &[u8] = br#"],"block_id":""#;
 /// What an escape of a character of ASCII begins with.
 const ESCAPE: &[u8] = br"\u00";
-/// Bytes that are looked at in one turn of the loop that the compiler makes vectors of.
-const WIDE: usize = 128;
 /// Longest name of a witness and longest key text, in bytes. Longer ones are left to the parser.
 const MAX_NAME: usize = 64;
 /// Longest list of header extensions, in bytes. Longer ones are left to the parser.
@@ -70,8 +70,7 @@ impl Scanner {
         let pair = Pair::with_ranker(&needle, RareInBlocks)?;
         let at = |index: u8| needle.get(usize::from(index)).map(|byte| (usize::from(index), *byte));
         let rare = [at(pair.index1())?, at(pair.index2())?];
-        let [end, escape] = [END, ESCAPE].map(Finder::new);
-        Some(Self { needle: Finder::new(&needle).into_owned(), end, escape, rare })
+        Some(Self { needle: needle.into(), rare, end: Finder::new(END), level: Level::new() })
     }
 
     /// The block of `{"block":{..}}` as hived writes it; `None` if it is anything else.
@@ -127,58 +126,62 @@ impl Scanner {
 
     /// Where the transactions end, and whether there may be an operation of ours among them.
     fn end(&self, transactions: &[u8]) -> Option<(usize, bool)> {
-        let mut is_ours = false;
-        let mut from = 0;
-        loop {
-            let (to, is_last) = match self.is_quiet(transactions.get(from..)?) {
-                Some(true) => {
-                    from += WIDE;
-                    continue;
-                }
-                Some(false) => (from + WIDE, false),
-                None => (transactions.len(), true),
-            };
-            // As far as something that begins before `to` may go on.
-            let part = |to: usize, len: usize| {
-                let end = to.saturating_add(len - 1).min(transactions.len());
-                transactions.get(from..end).unwrap_or_default()
-            };
-            let end = self.end.find(part(to, END.len())).map(|at| from + at);
-            let to = end.unwrap_or(to);
-            is_ours = is_ours
-                || self.needle.find(part(to, self.needle.needle().len())).is_some()
-                || self
-                    .escape
-                    .find_iter(part(to, ESCAPE.len()))
-                    .any(|at| is_needless_escape(transactions, from + at));
-            if let Some(end) = end {
-                return Some((end, is_ours));
-            }
-            if is_last {
-                return None;
-            }
-            from = to;
+        match dispatch!(self.level, simd => self.search(simd, transactions))? {
+            (at, Found::End) => Some((at, false)),
+            // Nothing that follows changes that.
+            (at, Found::Ours) => Some((at + self.end.find(transactions.get(at..)?)?, true)),
         }
     }
 
-    /// Whether nothing of interest can begin in the next [`WIDE`] bytes; `None` if fewer follow. Three pairs of bytes
-    /// are looked for at once: of an escape, of the end of transactions, of the id.
-    #[inline]
-    fn is_quiet(&self, text: &[u8]) -> Option<bool> {
-        let wide = |from: usize| text.get(from..)?.first_chunk::<WIDE>();
+    /// The first place where the transactions end, or from which on an operation of ours may stand.
+    #[expect(clippy::inline_always, reason = "only then it is compiled for these vectors")]
+    #[inline(always)]
+    fn search<S: Simd>(&self, simd: S, text: &[u8]) -> Option<(usize, Found)> {
+        let wide = S::u8s::LEN;
+        let from = |at: usize| text.get(at..).unwrap_or_default().chunks_exact(wide);
         let [(one_at, one), (two_at, two)] = self.rare;
-        let (at, next, third) = (wide(0)?, wide(1)?, wide(3)?);
-        let (ones, twos) = (wide(one_at)?, wide(two_at)?);
-        let pairs = at.iter().zip(next).zip(third).zip(ones).zip(twos);
-        // Without a branch, so that it becomes vector code. Zero where both bytes of a pair are there.
-        let least = pairs.fold(u8::MAX, |least, ((((at, next), third), a), b)| {
-            let escape = (at ^ b'\\') | (next ^ b'u');
-            let end = (at ^ b']') | (third ^ b'b');
-            let id = (a ^ one) | (b ^ two);
-            least.min(escape).min(end).min(id)
-        });
-        Some(least != 0)
+        let windows = from(0).zip(from(1)).zip(from(3)).zip(from(one_at)).zip(from(two_at));
+        let mut done = 0;
+        for ((((at, next), third), ones), twos) in windows {
+            let is = |bytes: &[u8], byte: u8| S::u8s::from_slice(simd, bytes).simd_eq(byte);
+            // Two bytes of each of the three at once, at the place where it begins.
+            let escape = is(at, b'\\') & is(next, b'u');
+            let end = is(at, b']') & is(third, b'b');
+            let id = is(ones, one) & is(twos, two);
+            let any = escape | end | id;
+            if any.any_true() {
+                let mut places = any.to_bitmask();
+                while places != 0 {
+                    let place = done + places.trailing_zeros() as usize;
+                    if let Some(found) = self.look(text, place) {
+                        return Some((place, found));
+                    }
+                    places &= places - 1;
+                }
+            }
+            done += wide;
+        }
+        (done..text.len()).find_map(|place| Some((place, self.look(text, place)?)))
     }
+
+    /// What begins here.
+    fn look(&self, text: &[u8], at: usize) -> Option<Found> {
+        let here = text.get(at..)?;
+        if here.starts_with(END) {
+            return Some(Found::End);
+        }
+        let is_escape = here.starts_with(ESCAPE) && is_needless_escape(text, at);
+        (is_escape || here.starts_with(&self.needle)).then_some(Found::Ours)
+    }
+}
+
+/// What is looked for in transactions.
+#[derive(Clone, Copy, Debug)]
+enum Found {
+    /// What ends them.
+    End,
+    /// Our id, or a text that may be another way to write it.
+    Ours,
 }
 
 /// How often bytes are in the JSON of blocks: hexadecimal digits and quotes are everywhere.
