@@ -12,6 +12,7 @@ use crate::{
     header::SignedHeader,
     merkle::MerkleRoot,
     network::KeyPrefix,
+    plain_transactions::PlainTransactions,
     scan::Scanner,
 };
 
@@ -112,6 +113,13 @@ impl BlockReader {
             }
             if !span.is_ours {
                 blocks.push(to_block(&span.header, &span.block_id, Vec::new()));
+                continue;
+            }
+            let root = span.header.header.transaction_merkle_root;
+            let plain = PlainTransactions::read(span.transactions, &self.custom_json_id);
+            // The root proves that they were read right, and that they are those of the block.
+            if let Some(plain) = plain.filter(|plain| plain.root == root) {
+                blocks.push(to_block(&span.header, &span.block_id, plain.ops));
                 continue;
             }
             // Only a whole block of the usual members is taken out of its surroundings.

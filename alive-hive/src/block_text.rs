@@ -153,22 +153,43 @@ struct Custom<'t> {
 
 impl Custom<'_> {
     /// Packs it; `None` if that cannot be done.
-    fn pack(&self, to: &mut Packer) -> Option<()> {
-        to.count(CUSTOM_JSON);
-        for names in [&self.active, &self.posting] {
-            // A set: hived sorts it. Source: `spec/hive.md`, section 4.1.
-            let mut names: Vec<&str> = names.as_ref()?.iter().map(AsRef::as_ref).collect();
-            names.sort_unstable();
-            names.dedup();
-            to.count(names.len());
-            for name in names {
-                to.text(name);
-            }
-        }
-        to.text(&self.id);
-        to.text(&self.json);
+    fn pack<'a>(&'a self, to: &mut Packer) -> Option<()> {
+        let names = |names: &'a Option<Vec<Cow<'_, str>>>| {
+            let names = names.as_ref()?.iter().map(AsRef::as_ref);
+            Some(names.collect::<Vec<&str>>())
+        };
+        pack_custom_json(to, &names(&self.active)?, &names(&self.posting)?, &self.id, &self.json);
         Some(())
     }
+}
+
+/// Packs a `custom_json`. Source: `spec/hive.md`, section 4.1.
+pub(crate) fn pack_custom_json(
+    to: &mut Packer,
+    active: &[&str],
+    posting: &[&str],
+    id: &str,
+    json: &str,
+) {
+    to.count(CUSTOM_JSON);
+    for names in [active, posting] {
+        // A set: hived sorts it.
+        let mut sorted;
+        let names = if names.len() > 1 {
+            sorted = names.to_vec();
+            sorted.sort_unstable();
+            sorted.dedup();
+            &sorted
+        } else {
+            names
+        };
+        to.count(names.len());
+        for name in names {
+            to.text(name);
+        }
+    }
+    to.text(id);
+    to.text(json);
 }
 
 /// Number of the operation. Source: `spec/hive.md`, section 4.1.

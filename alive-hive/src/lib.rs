@@ -27,6 +27,7 @@ mod merkle;
 mod network;
 mod nonce;
 mod operation;
+mod plain_transactions;
 pub mod post;
 #[cfg(feature = "rpc")]
 pub mod rpc;

@@ -30,11 +30,20 @@ use crate::{
 pub(crate) struct Scanner {
     /// The id between its quotes.
     needle: Box<[u8]>,
-    /// Two bytes of the needle that are rare in blocks.
-    rare: [(usize, u8); 2],
+    rare: Rare,
     end: Finder<'static>,
     /// The vectors that this processor has.
     level: Level,
+}
+
+/// Two bytes of a needle that are rare in blocks.
+#[derive(Clone, Copy, Debug)]
+struct Rare {
+    /// Place of the first one.
+    at: usize,
+    /// How far behind it the other one stands.
+    apart: usize,
+    bytes: [u8; 2],
 }
 
 /// A block of an answer.
@@ -45,6 +54,8 @@ pub(crate) struct Span<'t> {
     pub(crate) block_id: BlockId,
     /// Whether it may hold an operation of ours and must be parsed.
     pub(crate) is_ours: bool,
+    /// What stands between the brackets of its transactions.
+    pub(crate) transactions: &'t [u8],
     /// The whole block.
     pub(crate) text: &'t [u8],
 }
@@ -67,9 +78,7 @@ impl Scanner {
             return None;
         }
         let needle = format!("\"{id}\"").into_bytes();
-        let pair = Pair::with_ranker(&needle, RareInBlocks)?;
-        let at = |index: u8| needle.get(usize::from(index)).map(|byte| (usize::from(index), *byte));
-        let rare = [at(pair.index1())?, at(pair.index2())?];
+        let rare = Rare::of(&needle)?;
         Some(Self { needle: needle.into(), rare, end: Finder::new(END), level: Level::new() })
     }
 
@@ -110,7 +119,7 @@ impl Scanner {
         if cursor.0.first().is_some_and(u8::is_ascii_whitespace) {
             return None;
         }
-        cursor.skip(end)?;
+        let transactions = cursor.skip(end)?;
         cursor.eat(END)?;
         let block_id = BlockId::from_bytes(cursor.hex()?);
         cursor.eat(br#"","signing_key":""#)?;
@@ -121,7 +130,7 @@ impl Scanner {
         cursor.eat(b"]}")?;
         let is_right = header.block_id().is_ok_and(|real| real == block_id);
         let text = text.get(..text.len() - cursor.0.len())?;
-        is_right.then_some((Span { header, block_id, is_ours, text }, cursor.0))
+        is_right.then_some((Span { header, block_id, is_ours, transactions, text }, cursor.0))
     }
 
     /// Where the transactions end, and whether there may be an operation of ours among them.
@@ -139,15 +148,15 @@ impl Scanner {
     fn search<S: Simd>(&self, simd: S, text: &[u8]) -> Option<(usize, Found)> {
         let wide = S::u8s::LEN;
         let from = |at: usize| text.get(at..).unwrap_or_default().chunks_exact(wide);
-        let [(one_at, one), (two_at, two)] = self.rare;
-        let windows = from(0).zip(from(1)).zip(from(3)).zip(from(one_at)).zip(from(two_at));
+        let Rare { apart, bytes: [one, two], .. } = self.rare;
+        let windows = from(0).zip(from(1)).zip(from(3)).zip(from(apart));
         let mut done = 0;
-        for ((((at, next), third), ones), twos) in windows {
+        for (((at, next), third), other) in windows {
             let is = |bytes: &[u8], byte: u8| S::u8s::from_slice(simd, bytes).simd_eq(byte);
-            // Two bytes of each of the three at once, at the place where it begins.
+            // Two bytes of each of the three at once.
             let escape = is(at, b'\\') & is(next, b'u');
             let end = is(at, b']') & is(third, b'b');
-            let id = is(ones, one) & is(twos, two);
+            let id = is(at, one) & is(other, two);
             let any = escape | end | id;
             if any.any_true() {
                 let mut places = any.to_bitmask();
@@ -164,14 +173,27 @@ impl Scanner {
         (done..text.len()).find_map(|place| Some((place, self.look(text, place)?)))
     }
 
-    /// What begins here.
+    /// What begins here, or has the first of its rare bytes here.
     fn look(&self, text: &[u8], at: usize) -> Option<Found> {
         let here = text.get(at..)?;
         if here.starts_with(END) {
             return Some(Found::End);
         }
         let is_escape = here.starts_with(ESCAPE) && is_needless_escape(text, at);
-        (is_escape || here.starts_with(&self.needle)).then_some(Found::Ours)
+        let from = at.checked_sub(self.rare.at).and_then(|from| text.get(from..));
+        let is_id = from.is_some_and(|from| from.starts_with(&self.needle));
+        (is_escape || is_id).then_some(Found::Ours)
+    }
+}
+
+impl Rare {
+    /// `None` for a needle without two bytes.
+    fn of(needle: &[u8]) -> Option<Self> {
+        let pair = Pair::with_ranker(needle, RareInBlocks)?;
+        let (one, two) = (pair.index1().min(pair.index2()), pair.index1().max(pair.index2()));
+        let byte = |index: u8| needle.get(usize::from(index)).copied();
+        let bytes = [byte(one)?, byte(two)?];
+        Some(Self { at: one.into(), apart: usize::from(two - one), bytes })
     }
 }
 
@@ -271,5 +293,92 @@ impl<'t> Cursor<'t> {
         let end = memmem::find(window, br#"],"witness_signature":""#)?;
         let values: Vec<Value> = serde_json::from_slice(self.skip(end + 1)?).ok()?;
         Some(values.iter().map(HeaderExtension::from_json).collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::{collection::vec, prelude::*, sample::select};
+
+    use super::*;
+
+    /// Every kind of vectors that this processor has.
+    fn levels() -> Vec<Level> {
+        let best = Level::new();
+        #[cfg(target_arch = "x86_64")]
+        let others = [
+            best.as_avx2().map(Level::Avx2),
+            best.as_sse4_2().map(Level::Sse4_2),
+            best.as_sse2().map(Level::Sse2),
+        ];
+        #[cfg(not(target_arch = "x86_64"))]
+        let others: [Option<Level>; 0] = [];
+        std::iter::once(best).chain(others.into_iter().flatten()).collect()
+    }
+
+    /// What [`Scanner::end`] must say, told place by place.
+    fn slow_end(id: &str, text: &[u8]) -> Option<(usize, bool)> {
+        let needle = format!("\"{id}\"");
+        let end = (0..text.len()).find(|&at| text[at..].starts_with(END))?;
+        let is_ours = (0..end).any(|at| {
+            let escape = text[at..].starts_with(ESCAPE) && is_needless_escape(text, at);
+            escape || text[at..].starts_with(needle.as_bytes())
+        });
+        Some((end, is_ours))
+    }
+
+    fn any_text() -> impl Strategy<Value = Vec<u8>> {
+        let parts = vec![
+            "\"alive-test\"",
+            "\"alive-tesT\"",
+            "alive-test",
+            "\"a\"",
+            r"\u0061",
+            r"\\u0061",
+            r"\u00e9",
+            r"\u0",
+            "\\",
+            r#"],"block_id":""#,
+            r#"],"block_id":"#,
+            "]..b",
+            "v",
+            "-",
+        ];
+        let part = prop_oneof![
+            2 => select(parts).prop_map(|part| part.as_bytes().to_vec()),
+            1 => (0..150_usize).prop_map(|len| vec![b'x'; len]),
+            1 => vec(any::<u8>(), 0..9),
+        ];
+        vec(part, 0..12).prop_map(|parts| parts.concat())
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(2000))]
+
+        #[test]
+        fn all_vectors_find_what_a_slow_search_finds(text in any_text()) {
+            for id in ["alive-test", "a", "v-", "x]"] {
+                let want = slow_end(id, &text);
+                for level in levels() {
+                    let scanner = Scanner { level, ..Scanner::new(id).unwrap() };
+                    prop_assert_eq!(scanner.end(&text), want, "{} by {:?}", id, level);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn what_begins_at_any_place_of_a_vector_is_found() {
+        for at in 0..300 {
+            for (part, is_ours) in [("", false), ("\"alive-test\"", true), (r"\u0061", true)] {
+                let text = [&b"y".repeat(at), part.as_bytes(), END, &b"z".repeat(at % 70)].concat();
+                for level in levels() {
+                    let scanner = Scanner { level, ..Scanner::new("alive-test").unwrap() };
+                    let want = Some((at + part.len(), is_ours));
+                    assert_eq!(scanner.end(&text), want, "{at} {part} by {level:?}");
+                    assert_eq!(scanner.end(&text[..at + part.len() + END.len() - 1]), None);
+                }
+            }
+        }
     }
 }

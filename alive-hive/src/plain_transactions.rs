@@ -1,0 +1,203 @@
+//! Transactions of nothing but `custom_json`, as hived writes them: [`PlainTransactions`].
+//!
+//! A block full of operations of ours is read from left to right, without a general parser of JSON. Whatever is written in
+//! another way (white space, another order of members, another kind of operation, an unusual escape) is not read here but
+//! left to [`crate::block_text`]. What is read needs no trust: the reader packs the transactions as it goes, and whoever
+//! uses them compares their Merkle root with that of the block's header.
+
+use alive_core::{SignedOp, backend::RefusedOp};
+use sha2::{Digest as _, Sha256};
+
+use crate::{
+    block_text::{pack_custom_json, signed_op},
+    hex_text::read_hex_bytes,
+    merkle::MerkleRoot,
+    serialize::{Pack, Packer},
+    signature::RecoverableSignature,
+    time::TimePoint,
+};
+
+/// What the transactions of a block say.
+#[derive(Debug)]
+pub(crate) struct PlainTransactions {
+    /// The operations under our id, each read or refused.
+    pub(crate) ops: Vec<Result<SignedOp, RefusedOp>>,
+    /// The hash over all transactions.
+    pub(crate) root: MerkleRoot,
+}
+
+impl PlainTransactions {
+    /// Reads what stands between the brackets of `"transactions":[..]`; `None` if any of it is not plain.
+    pub(crate) fn read(text: &[u8], custom_json_id: &str) -> Option<Self> {
+        let mut reader = Reader {
+            rest: std::str::from_utf8(text).ok()?,
+            custom_json_id,
+            ops: Vec::new(),
+            operations: Packer::new(Pack::Legacy),
+            payload: String::new(),
+            active: Vec::new(),
+            posting: Vec::new(),
+        };
+        let (mut leaves, mut whole) = (Vec::new(), Packer::new(Pack::Legacy));
+        loop {
+            whole.bytes.clear();
+            reader.transaction(&mut whole)?;
+            leaves.push(Sha256::digest(&whole.bytes).into());
+            if reader.rest.is_empty() {
+                return Some(Self { ops: reader.ops, root: MerkleRoot::of(leaves) });
+            }
+            reader.eat(",")?;
+        }
+    }
+}
+
+/// What is left of the text, what was found in it, and room that is used again for each operation.
+struct Reader<'t> {
+    rest: &'t str,
+    custom_json_id: &'t str,
+    ops: Vec<Result<SignedOp, RefusedOp>>,
+    /// The operations of one transaction, packed.
+    operations: Packer,
+    payload: String,
+    active: Vec<&'t str>,
+    posting: Vec<&'t str>,
+}
+
+impl<'t> Reader<'t> {
+    /// Packs one transaction with its signatures. Source: `spec/hive.md`, section 4.1.
+    fn transaction(&mut self, to: &mut Packer) -> Option<()> {
+        self.eat(r#"{"ref_block_num":"#)?;
+        to.raw(&u16::try_from(self.number()?).ok()?.to_le_bytes());
+        self.eat(r#","ref_block_prefix":"#)?;
+        to.raw(&self.number()?.to_le_bytes());
+        self.eat(r#","expiration":""#)?;
+        to.raw(&self.plain_text()?.parse::<TimePoint>().ok()?.as_unix_secs().to_le_bytes());
+        self.eat(r#","operations":["#)?;
+        self.operations.bytes.clear();
+        let mut count = 1;
+        self.operation()?;
+        while self.eat(",").is_some() {
+            self.operation()?;
+            count += 1;
+        }
+        to.count(count);
+        to.raw(&self.operations.bytes);
+        self.eat(r#"],"extensions":[],"signatures":["#)?;
+        to.count(0);
+        self.signatures(to)
+    }
+
+    /// Up to and with the end of the transaction.
+    fn signatures(&mut self, to: &mut Packer) -> Option<()> {
+        const DIGITS: usize = 2 * RecoverableSignature::LEN;
+        // The count, which takes one byte, is known in the end.
+        let (at, mut count) = (to.bytes.len(), 0_u8);
+        to.bytes.push(count);
+        if self.eat("]}").is_none() {
+            loop {
+                self.eat("\"")?;
+                let digits = self.take(DIGITS)?;
+                to.raw(&read_hex_bytes::<{ RecoverableSignature::LEN }>(digits.as_bytes())?);
+                count = count.checked_add(1).filter(|count| *count < 0x80)?;
+                if self.eat("\"]}").is_some() {
+                    break;
+                }
+                self.eat("\",")?;
+            }
+        }
+        *to.bytes.get_mut(at)? = count;
+        Some(())
+    }
+
+    /// Packs a `custom_json`, and reads it if it is ours.
+    fn operation(&mut self) -> Option<()> {
+        self.eat(r#"{"type":"custom_json_operation","value":{"required_auths":["#)?;
+        let active = std::mem::take(&mut self.active);
+        self.active = self.names(active)?;
+        self.eat(r#","required_posting_auths":["#)?;
+        let posting = std::mem::take(&mut self.posting);
+        self.posting = self.names(posting)?;
+        self.eat(r#","id":""#)?;
+        let id = self.plain_text()?;
+        self.eat(r#","json":""#)?;
+        self.payload()?;
+        self.eat("}}")?;
+        let Self { operations, active, posting, payload, .. } = self;
+        pack_custom_json(operations, active, posting, id, payload);
+        if id == self.custom_json_id {
+            self.ops.push(signed_op(Some(&self.posting), &self.payload));
+        }
+        Some(())
+    }
+
+    /// Up to and with the end of a list of names, in the room of an earlier one.
+    fn names(&mut self, mut names: Vec<&'t str>) -> Option<Vec<&'t str>> {
+        names.clear();
+        while self.eat("]").is_none() {
+            self.eat(if names.is_empty() { "\"" } else { ",\"" })?;
+            names.push(self.plain_text()?);
+        }
+        Some(names)
+    }
+
+    fn eat(&mut self, literal: &str) -> Option<()> {
+        self.rest = self.rest.strip_prefix(literal)?;
+        Some(())
+    }
+
+    fn take(&mut self, len: usize) -> Option<&'t str> {
+        let (taken, rest) = self.rest.split_at_checked(len)?;
+        self.rest = rest;
+        Some(taken)
+    }
+
+    /// A whole number of 32 bits.
+    fn number(&mut self) -> Option<u32> {
+        let len = self.rest.bytes().position(|byte| !byte.is_ascii_digit())?;
+        let digits = self.take(len)?;
+        // JSON has no zeros in front.
+        if len > 1 && digits.starts_with('0') { None } else { digits.parse().ok() }
+    }
+
+    /// Up to and with the quote that ends a text without escapes.
+    fn plain_text(&mut self) -> Option<&'t str> {
+        let len = self.rest.bytes().position(is_special)?;
+        let text = self.take(len)?;
+        self.eat("\"")?;
+        Some(text)
+    }
+
+    /// Up to and with the quote that ends the payload, whose escapes are resolved.
+    fn payload(&mut self) -> Option<()> {
+        self.payload.clear();
+        loop {
+            let len = self.rest.bytes().position(is_special)?;
+            let part = self.take(len)?;
+            self.payload.push_str(part);
+            let special = self.take(1)?;
+            if special == "\"" {
+                return Some(());
+            }
+            if special != "\\" {
+                return None;
+            }
+            let stands_for = match self.take(1)? {
+                "\"" => '"',
+                "\\" => '\\',
+                "/" => '/',
+                "b" => '\u{8}',
+                "f" => '\u{c}',
+                "n" => '\n',
+                "r" => '\r',
+                "t" => '\t',
+                _ => return None,
+            };
+            self.payload.push(stands_for);
+        }
+    }
+}
+
+/// Whether a byte does not stand for itself in a text of JSON.
+fn is_special(byte: u8) -> bool {
+    matches!(byte, b'"' | b'\\' | 0..=0x1f)
+}
