@@ -195,6 +195,28 @@ proptest! {
     #[test]
     fn any_bytes_are_read_as_the_parser_reads_them(data: Vec<u8>) {
         fuzzing::scanned_blocks(&data);
+        fuzzing::plain_transactions(&data);
+    }
+
+    #[test]
+    fn changed_transactions_of_ours_are_plain_only_if_the_parser_reads_the_same(
+        payloads in vec(select(vec![END, "null", "é \"\\", ""]), 1..4),
+        changes in vec(any_change(), 0..3),
+    ) {
+        let texts: Vec<String> = payloads.iter().map(|payload| transaction(&ours(payload))).collect();
+        let mut text = texts.join(",").into_bytes();
+        for one in &changes {
+            change(&mut text, one);
+        }
+        fuzzing::plain_transactions(&text);
+        // Deep in the text, where a change of any place seldom comes.
+        for byte in b"\"\\,]}[{ 0" {
+            let middle = text.len() / 2;
+            if let Some(place) = text.get_mut(middle) {
+                *place = *byte;
+            }
+            fuzzing::plain_transactions(&text);
+        }
     }
 
     /// The id at every place of the vectors that are searched, and of the end of the text.
