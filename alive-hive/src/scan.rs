@@ -5,7 +5,8 @@
 //! character that needs none: `\u00` and a digit from 2 to 7. One pass over the transactions of a block looks for both and
 //! for the end of the transactions. The end, `],"block_id":"`, cannot be inside a text, where its quotes would have
 //! backslashes. It could stand deeper inside the transactions, but then header and id around it do not fit: every block
-//! that is passed over has the id that its header hashes to and names the one before it. What has another form than
+//! that is passed over has the id that its header hashes to and names the one before it. A node that makes them fit on
+//! purpose gains nothing: it could as well have left out what is passed over then. What has another form than
 //! that in which hived writes blocks (white space, another order of members, an extension of a header that is unknown)
 //! is not passed over but left to the parser.
 

@@ -252,6 +252,23 @@ fn blocks_without_our_operations_are_not_parsed() {
     reader().read(&ours, BlockAnswer::BlockRange).unwrap_err();
 }
 
+/// Headers, ids and links are right, and the whole is JSON, but the second block ends inside its own transactions.
+#[test]
+fn a_block_that_is_cut_askew_is_passed_over_and_never_read_as_another() {
+    let (head, tail) = (r#"{"signatures":["#, r#""1f1f1f1f1f1"]}"#);
+    assert_eq!(head.len(), tail.len(), "so that the fuzz body cuts between them");
+    let text = fuzzing::framed_blocks(&[b"{}", head.as_bytes(), tail.as_bytes()]);
+    serde_json::from_slice::<Value>(&text).unwrap();
+    let blocks = reader().read(&text, BlockAnswer::BlockRange).unwrap();
+    assert!(blocks.iter().all(|block| block.ops.is_empty()), "{blocks:?}");
+    reader().parse(&text, BlockAnswer::BlockRange).unwrap_err();
+    fuzzing::scanned_blocks(format!("{head}{tail}").as_bytes());
+    // With an operation of ours in it, it is read as JSON has it.
+    let head = format!(r#"{{"x":{},"signatures":["#, ours(END));
+    let text = fuzzing::framed_blocks(&[b"{}", head.as_bytes(), tail.as_bytes()]);
+    reader().read(&text, BlockAnswer::BlockRange).unwrap_err();
+}
+
 #[test]
 fn an_id_that_may_be_escaped_is_found_by_parsing() {
     for id in ["a/b", "a\"b", "a\\b", "ä", "", "a\nb"] {
