@@ -5,18 +5,21 @@
 
 use std::{collections::HashMap, hint::black_box, io::Write, time::Duration};
 
-use alive_core::{Index, Op, SignedOp, Timestamp};
+use alive_core::{DEFAULT_CUSTOM_JSON_ID, Index, Op, SignedOp, Timestamp, backend::Block};
 use alive_hive::{
-    ChainId, Pack, PrivateKey, RecoverRule, RecoverableSignature, SignAlgorithm, Transaction,
+    BlockAnswer, BlockReader, ChainId, ExtractedBlock, KeyPrefix, Pack, PrivateKey, RecoverRule,
+    RecoverableSignature, SignAlgorithm, Transaction, extract_blocks,
 };
 use alive_playlist::{ListSettings, LivePlaylist, MediaPlaylist, assemble};
 use aws_lc_rs::digest;
 use benches::attempts::{attempts, raw_key, to_raw};
+use benches::blocks;
 use benches::day::{self, Dates, Ids};
 use benches::files::{PROFILES, bytes, id_of_bytes, id_of_file};
 use benches::indexes::{append, apply, apply_blocks, prepared};
 use benches::transactions::{key, transactions};
 use benches::turns::{Ratio, Rounds, compare, time};
+use memchr::memmem::Finder;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
@@ -31,6 +34,8 @@ fn main() {
     playlist(rounds(31, 20));
     cid(rounds(15, 3));
     sign(rounds(31, 3));
+    hive_scan(rounds(31, 20));
+    hive_blocks(rounds(31, 3));
 }
 
 /// Prints a line of the table.
@@ -265,4 +270,37 @@ fn serialise(rounds: Rounds, transactions: &[Transaction]) {
     let claim = format!("{each:.2?} each, claim 2 µs:");
     let holds = each < Duration::from_micros(2);
     report("serialise and id 500 custom_json / sha2", got, &claim, Some(holds));
+}
+
+/// Blocks without operations of ours: headers, ids and links checked, transactions passed over.
+fn hive_scan(rounds: Rounds) {
+    let reader = BlockReader::new(DEFAULT_CUSTOM_JSON_ID, KeyPrefix::STM);
+    for (name, transactions) in [("23 kB", 40), ("56 kB", 98), ("112 kB", 195)] {
+        let page = blocks::of_others(100, transactions);
+        let finder = Finder::new(DEFAULT_CUSTOM_JSON_ID);
+        let ours =
+            || time(|| reader.read(black_box(&page), BlockAnswer::BlockRange).expect("right"));
+        let got = compare(rounds, ours, || time(|| finder.find(black_box(&page))));
+        let name = format!("hive, scan blocks of {name} / memmem");
+        report_rate(&name, got, page.len(), (1e10, "B"));
+    }
+}
+
+/// Blocks full of pushes: read, their transactions proven by the Merkle root of the header, and applied.
+fn hive_blocks(rounds: Rounds) {
+    let (configures, pushes) = (day::configures(100), day::pushes(100, 100));
+    let page = blocks::of_ours(&pushes, 100);
+    let reader = BlockReader::new(DEFAULT_CUSTOM_JSON_ID, KeyPrefix::STM);
+    let apply = |read: &dyn Fn() -> Vec<Block>| {
+        let mut index = prepared(&configures);
+        time(|| apply_blocks(&mut index, &read()))
+    };
+    let ours = || apply(&|| reader.read(&page, BlockAnswer::BlockRange).expect("right"));
+    let tree = || {
+        let value: Value = serde_json::from_slice(&page).expect("it is JSON");
+        let blocks = extract_blocks(&value, BlockAnswer::BlockRange, DEFAULT_CUSTOM_JSON_ID);
+        blocks.expect("right").iter().map(ExtractedBlock::to_block).collect()
+    };
+    let got = compare(rounds, ours, || apply(&tree));
+    report_rate("hive, read and apply pushes / Value", got, page.len(), (4e8, "B"));
 }

@@ -1,7 +1,8 @@
 //! Claim: blocks full of our operations are parsed and applied to the index at 400 MB/s of JSON per core at least.
 //!
-//! Beside it reading the same text as a general tree and applying what is in it, and both without checking that the
-//! transactions are those of the header.
+//! Ours also packs and hashes every transaction and compares their Merkle root with that of the header, and the header's
+//! hash with the block's id. Beside it reading the same text as a general tree and applying what is in it, which checks
+//! nothing. Bytes are those of the JSON of the blocks; criterion counts them in units of 1024.
 #![expect(clippy::expect_used, reason = "a bench that cannot run should say so and stop")]
 
 use std::hint::black_box;
