@@ -170,29 +170,35 @@ impl<'t> Reader<'t> {
     /// Up to and with the quote that ends the payload, whose escapes are resolved.
     fn payload(&mut self) -> Option<()> {
         self.payload.clear();
+        let bytes = self.rest.as_bytes();
+        // What is taken over next, and from where on special bytes are looked for.
+        let (mut from, mut search) = (0, 0);
         loop {
-            let len = self.rest.bytes().position(is_special)?;
-            let part = self.take(len)?;
-            self.payload.push_str(part);
-            let special = self.take(1)?;
-            if special == "\"" {
-                return Some(());
+            let at = search + bytes.get(search..)?.iter().position(|byte| is_special(*byte))?;
+            self.payload.push_str(self.rest.get(from..at)?);
+            match bytes.get(at)? {
+                b'"' => {
+                    self.rest = self.rest.get(at + 1..)?;
+                    return Some(());
+                }
+                b'\\' => search = at + 2,
+                _ => return None,
             }
-            if special != "\\" {
-                return None;
-            }
-            let stands_for = match self.take(1)? {
-                "\"" => '"',
-                "\\" => '\\',
-                "/" => '/',
-                "b" => '\u{8}',
-                "f" => '\u{c}',
-                "n" => '\n',
-                "r" => '\r',
-                "t" => '\t',
+            let stands_for = match bytes.get(at + 1)? {
+                // It stands for itself, and goes with what follows it.
+                b'"' | b'\\' | b'/' => {
+                    from = at + 1;
+                    continue;
+                }
+                b'b' => '\u{8}',
+                b'f' => '\u{c}',
+                b'n' => '\n',
+                b'r' => '\r',
+                b't' => '\t',
                 _ => return None,
             };
             self.payload.push(stands_for);
+            from = search;
         }
     }
 }
