@@ -146,23 +146,11 @@ impl ChainArgs {
     ) -> anyhow::Result<Index> {
         /// Blocks asked for at once.
         const PAGE: usize = 1000;
-        /// How often an answer is asked for before the node counts as gone.
-        const TRIES: u32 = 6;
         let source = self.block_source(from_block)?;
         let mut index = Index::default();
-        let mut failures = 0;
         loop {
             let last = index.last().cloned();
-            let next = match source.next(last.as_ref(), PAGE).await {
-                Err(SourceError::Unavailable { .. }) if failures + 1 < TRIES => {
-                    failures += 1;
-                    tokio::time::sleep(self.poll_interval() * failures).await;
-                    continue;
-                }
-                next => next?,
-            };
-            failures = 0;
-            match next {
+            match source.next(last.as_ref(), PAGE).await? {
                 Next::Forked => {
                     index.undo_block().context("the chain replaced a final block")?;
                 }
@@ -179,7 +167,9 @@ impl ChainArgs {
 
     /// Asks the network's nodes.
     pub(crate) fn client(&self) -> anyhow::Result<RpcClient> {
-        let config = RpcConfig::new(&self.nodes).context("--hive-node")?;
+        /// A person or a script waits for the answer, and has nobody else to ask.
+        const ROUNDS: u32 = 5;
+        let config = RpcConfig::new(&self.nodes).context("--hive-node")?.rounds(ROUNDS);
         Ok(RpcClient::new(config)?)
     }
 

@@ -125,8 +125,13 @@ impl Setting {
         for first in (1..).step_by(1000) {
             let params = json!({"starting_block_num": first, "count": 1000});
             let ask = json!({"jsonrpc": "2.0", "method": "block_api.get_block_range", "params": params, "id": 1});
-            let answer: Value =
-                client.post(&self.chain).json(&ask).send().await.unwrap().json().await.unwrap();
+            let answer: Value = loop {
+                let answer = client.post(&self.chain).json(&ask).send().await.unwrap();
+                // The node may be a bad one.
+                if let Ok(answer) = answer.json().await {
+                    break answer;
+                }
+            };
             let blocks = answer["result"]["blocks"].as_array().unwrap();
             let transactions = blocks.iter().flat_map(|b| b["transactions"].as_array().unwrap());
             for operation in transactions.flat_map(|t| t["operations"].as_array().unwrap()) {
