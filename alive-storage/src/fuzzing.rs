@@ -1,15 +1,21 @@
 //! Bodies of the fuzz targets: they take any bytes, must not panic, and assert what must hold for those accepted.
 
+use std::{convert::Infallible, io::Cursor};
+
 use bytes::Bytes;
 
 use crate::{
     block::{Block, NewBlock},
+    car::{
+        self, CarBlock, CarDecoder, CarError, CarHeader, CarPolicy, CarReader, import_car,
+        verify_car,
+    },
     cid::{self, Cid, CidText},
     sia::SECTOR_BYTES,
     skyfile::Skyfile,
     skylink::Skylink,
     store::{BlockBatch, BlockStore, MemoryStore},
-    unixfs::{self, FileWalk, Node, wire},
+    unixfs::{self, Directory, DirectoryBuilder, FileWalk, Node, wire},
 };
 
 /// Files larger than this are not read.
@@ -101,6 +107,73 @@ pub fn unixfs_read(data: &[u8]) {
         let want = whole.get(from..to.min(len)).unwrap_or_default();
         assert_eq!(part.ok().as_deref(), Some(want));
     }
+}
+
+/// An archive that is accepted says the same in whatever pieces it comes, can be imported, and what was imported is
+/// exported again and accepted, whole.
+pub fn car(data: &[u8]) {
+    let policy = CarPolicy::exchange(1 << 20).with_directories(true);
+    let Ok(reader) = CarReader::new(data, policy.limit_bytes) else {
+        assert!(push(data, data.len().max(1)).is_err());
+        return;
+    };
+    let header = reader.header().clone();
+    assert_eq!(CarHeader::decode(&header.encode()).as_ref(), Ok(&header));
+    let read: Result<Vec<_>, _> = reader.collect();
+    let pieces = usize::from(data.last().copied().unwrap_or(0)) + 1;
+    let pushed = push(data, pieces);
+    assert_eq!(read.as_ref().ok(), pushed.as_ref().ok());
+    let store = MemoryStore::default();
+    if import_car(Cursor::new(data), &store, header.roots(), policy).is_err() {
+        assert!(store.is_empty(), "nothing of what is refused is stored");
+        return;
+    }
+    let mut again = Vec::new();
+    let export = car::export_car(&store, header.roots(), &mut again);
+    assert!(export.is_ok_and(|export| export.blocks == store.len() as u64));
+    let verified =
+        verify_car(&again[..], header.roots(), CarPolicy { limit_bytes: u64::MAX, ..policy });
+    let sizes = verified.map(|summary| summary.sizes).unwrap_or_default();
+    assert_eq!(sizes.len(), header.roots().len());
+    for (root, size) in header.roots().iter().zip(sizes) {
+        let Some(size) = size.filter(|size| *size <= LIMIT as u64) else { continue };
+        let content = unixfs::read_file(&store, *root, LIMIT);
+        assert_eq!(content.ok().map(|content| content.len() as u64), Some(size));
+    }
+}
+
+/// Decodes an archive that comes in pieces.
+fn push(data: &[u8], piece: usize) -> Result<Vec<CarBlock>, CarError> {
+    let (mut decoder, mut blocks) = (CarDecoder::new(1 << 20), Vec::new());
+    for piece in data.chunks(piece) {
+        decoder.push(Bytes::copy_from_slice(piece));
+        while let Some(block) = decoder.poll()? {
+            blocks.push(block);
+        }
+    }
+    decoder.finish()?;
+    Ok(blocks)
+}
+
+/// A directory that is accepted is written again to the same entries, and its names are names.
+pub fn directory(data: &[u8]) {
+    let block = new_block(data, cid::DAG_PB);
+    let Ok(block) = Block::check(*block.cid().hash(), block.to_bytes()) else { return };
+    let Ok(read) = Directory::decode(&block) else { return };
+    let mut builder = DirectoryBuilder::new(cid::Version::V1);
+    for (name, entry) in read.entries() {
+        assert_eq!(name.as_str().parse().as_ref(), Ok(name));
+        if builder.add_entry(name.clone(), *entry).is_err() {
+            return;
+        }
+    }
+    let mut written = None;
+    let mut sink = |block: &NewBlock<'_>| {
+        written = Block::check(*block.cid().hash(), block.to_bytes()).ok();
+        Ok::<(), Infallible>(())
+    };
+    let Ok(_root) = builder.finish(&mut sink);
+    assert_eq!(written.and_then(|block| Directory::decode(&block).ok()), Some(read));
 }
 
 /// Stores a dag-pb node with content of its own and children of the given sizes.
@@ -255,6 +328,57 @@ mod tests {
             sector.extend(json.as_bytes());
             sector.extend(content);
             skyfile_sector(&sector);
+        }
+
+        #[test]
+        fn car_takes_any_bytes(data: Vec<u8>) {
+            car(&data);
+            car(&[b"\x11\xa2\x65roots\x80\x67version\x01", &data[..]].concat());
+        }
+
+        #[test]
+        fn car_takes_what_is_nearly_one(
+            program in vec(any::<u8>(), 0..600),
+            at: prop::sample::Index,
+            byte: Option<u8>,
+        ) {
+            let store = MemoryStore::default();
+            if let Some(root) = build(&store, &program) {
+                let mut archive = Vec::new();
+                if car::export_car(&store, &[root], &mut archive).is_ok() {
+                    if let Some(byte) = byte {
+                        let at = at.index(archive.len());
+                        archive[at] = byte;
+                    }
+                    car(&archive);
+                }
+            }
+        }
+
+        #[test]
+        fn directory_takes_any_bytes(data: Vec<u8>) {
+            directory(&data);
+        }
+
+        #[test]
+        fn directory_takes_what_is_nearly_one(
+            names in vec("[a-c/\\x00]{0,3}", 0..5),
+            kind in 0_u8..6,
+            more: Vec<u8>,
+        ) {
+            let mut node = Vec::new();
+            for name in names {
+                let id = [&[0x12, 0x20][..], &[7; 32]].concat();
+                wire::put_bytes_head(2, (id.len() + name.len() + 4) as u64, &mut node);
+                wire::put_bytes_head(1, id.len() as u64, &mut node);
+                node.extend(id);
+                wire::put_bytes_head(2, name.len() as u64, &mut node);
+                node.extend(name.as_bytes());
+            }
+            node.extend([0x0a, 2, 8, kind]);
+            directory(&node);
+            node.extend(more);
+            directory(&node);
         }
 
         #[test]

@@ -24,7 +24,7 @@ pub use self::{
     sia::{MerkleRoot, SECTOR_BYTES},
     skyfile::{LAYOUT_BYTES, Skyfile, SkyfileError, SkyfileMetadata, Subfile},
     skylink::{SKYLINK_BYTES, Skylink, SkylinkError},
-    storage::{BlockStorage, DiskStorage, MemoryStorage},
+    storage::{BlockStorage, DiskStorage, FolderError, MemoryStorage},
     store::{
         BlockBatch, BlockStore, CheckReport, DiskBatch, DiskStore, Evicted, MAX_LISTED,
         MemoryBatch, MemoryStore, StoreError,

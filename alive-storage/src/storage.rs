@@ -1,9 +1,12 @@
 //! Files in a block store as a backend of the protocol: [`BlockStorage`] is core's [`Storage`] over a [`BlockStore`].
 
+mod folder;
+
 use std::{
     io::{self, Read},
+    num::NonZeroUsize,
     ops::Range,
-    path::Path,
+    path::{Path, PathBuf},
     sync::Arc,
 };
 
@@ -20,6 +23,8 @@ use crate::{
     unixfs::{self, FileReader, FileWalk, ImportOptions, Importer, ReadError, Root},
 };
 
+/// What errors of a reader call it.
+const READING: &str = "reading the content";
 /// What errors of this backend call it.
 const BACKEND: &str = "block store";
 
@@ -51,11 +56,12 @@ pub type MemoryStorage = BlockStorage<MemoryStore>;
 pub struct BlockStorage<S> {
     store: Arc<S>,
     options: ImportOptions,
+    threads: Option<NonZeroUsize>,
 }
 
 impl<S> Clone for BlockStorage<S> {
     fn clone(&self) -> Self {
-        Self { store: Arc::clone(&self.store), options: self.options }
+        Self { store: Arc::clone(&self.store), options: self.options, threads: self.threads }
     }
 }
 
@@ -72,13 +78,19 @@ impl DiskStorage {
 impl<S: BlockStore + 'static> BlockStorage<S> {
     /// Keeps files in `store`.
     pub fn new(store: S) -> Self {
-        Self { store: Arc::new(store), options: ImportOptions::default() }
+        Self { store: Arc::new(store), options: ImportOptions::default(), threads: None }
     }
 
     /// Cuts files in another way from now on.
     #[must_use]
     pub fn with_options(self, options: impl Into<ImportOptions>) -> Self {
         Self { options: options.into(), ..self }
+    }
+
+    /// Hashes what is stored on so many threads from now on; one, unless told otherwise.
+    #[must_use]
+    pub fn with_threads(self, threads: NonZeroUsize) -> Self {
+        Self { threads: Some(threads).filter(|threads| threads.get() > 1), ..self }
     }
 
     /// The store.
@@ -90,10 +102,9 @@ impl<S: BlockStore + 'static> BlockStorage<S> {
     ///
     /// # Errors
     /// The reader failed or the store cannot be written.
-    pub fn import(&self, reader: impl Read) -> Result<Root, StoreError> {
+    pub fn import(&self, reader: impl Read + Send) -> Result<Root, StoreError> {
         let mut batch = self.store.batch()?;
-        let mut sink = |block: &NewBlock<'_>| batch.add(block).map_err(ImportError);
-        let root = unixfs::import(reader, self.options, &mut sink).map_err(|error| error.0)?;
+        let root = self.add(reader, &mut batch).map_err(|error| error.0)?;
         batch.commit()?;
         Ok(root)
     }
@@ -104,12 +115,84 @@ impl<S: BlockStore + 'static> BlockStorage<S> {
     /// The store cannot be written.
     pub fn import_bytes(&self, data: &[u8]) -> Result<Root, StoreError> {
         let mut batch = self.store.batch()?;
+        let root = self.add_bytes(data, &mut batch)?;
+        batch.commit()?;
+        Ok(root)
+    }
+
+    /// Stores content that is stored elsewhere already, so that it may be evicted when there is no room. It blocks.
+    ///
+    /// # Errors
+    /// The store cannot be written.
+    pub fn import_cached(&self, data: &[u8]) -> Result<Root, StoreError> {
+        let mut batch = self.store.batch()?;
+        let root = self.add_bytes(data, &mut batch)?;
+        batch.commit_cached()?;
+        Ok(root)
+    }
+
+    /// Stores a folder with all below it as a directory, as `ipfs add --recursive` does: all of it, or nothing. It blocks.
+    ///
+    /// # Errors
+    /// A name is refused ([`EntryName`](unixfs::EntryName)), something is neither file nor folder (a symbolic link, say), a
+    /// folder is too large or too deep, or a file cannot be read or the store cannot be written.
+    pub fn import_folder(&self, path: &Path) -> Result<Root, FolderError> {
+        let mut batch = self.store.batch()?;
+        let root =
+            folder::add(path, &mut |file, batch| self.add(file, batch), self.options, &mut batch)?;
+        batch.commit()?;
+        Ok(root)
+    }
+
+    fn add<'s>(
+        &'s self,
+        reader: impl Read + Send,
+        batch: &mut S::Batch<'s>,
+    ) -> Result<Root, ImportError> {
+        let mut sink = |block: &NewBlock<'_>| batch.add(block).map_err(ImportError);
+        match self.threads {
+            Some(threads) => unixfs::import_parallel(reader, self.options, threads, &mut sink),
+            None => unixfs::import(reader, self.options, &mut sink),
+        }
+    }
+
+    fn add_bytes<'s>(&'s self, data: &[u8], batch: &mut S::Batch<'s>) -> Result<Root, StoreError> {
+        if let Some(threads) = self.threads {
+            let mut sink = |block: &NewBlock<'_>| batch.add(block).map_err(ImportError);
+            let root = unixfs::import_bytes_parallel(data, self.options, threads, &mut sink);
+            return root.map_err(|error| error.0);
+        }
         let mut sink = |block: &NewBlock<'_>| batch.add(block);
         let mut importer = Importer::new(self.options);
         importer.push(data, &mut sink)?;
-        let root = importer.finish(&mut sink)?;
-        batch.commit()?;
-        Ok(root)
+        importer.finish(&mut sink)
+    }
+
+    /// Finds what lies below a directory: the id at the end of a path of names parted by `/`. An empty path is the root
+    /// itself, also of a file. It blocks.
+    ///
+    /// # Errors
+    /// A block is not here or is no directory, or there is no such name.
+    pub fn resolve(&self, root: &Cid, path: &str) -> Result<Cid, ReadError> {
+        unixfs::resolve(&*self.store, root, path)
+    }
+
+    /// Says that content is stored elsewhere, too, so that it may be evicted unless it is pinned.
+    ///
+    /// # Errors
+    /// The id names no CID, or the store cannot be written.
+    pub async fn mark_elsewhere(&self, id: &ContentId) -> Result<(), StorageError> {
+        let (root, store) = (root_of(id)?, Arc::clone(&self.store));
+        blocking(move || store.mark_elsewhere(&root).map_err(store_error)).await
+    }
+
+    /// Takes a pin back; `false` if there was none.
+    ///
+    /// # Errors
+    /// The id names no CID, or the store cannot be written.
+    pub async fn unpin(&self, id: &ContentId) -> Result<bool, StorageError> {
+        let (root, store) = (root_of(id)?, Arc::clone(&self.store));
+        blocking(move || store.unpin(&root).map_err(store_error)).await
     }
 
     /// Bytes of content in a file, by its root block alone.
@@ -188,12 +271,43 @@ impl<S: BlockStore + 'static> Storage for BlockStorage<S> {
     }
 }
 
+/// Why a folder was not stored.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum FolderError {
+    /// An entry is refused.
+    #[error("{} is refused", path.display())]
+    Entry {
+        /// Where it is.
+        path: PathBuf,
+        /// Why.
+        source: unixfs::DirectoryError,
+    },
+    /// Something is neither a file nor a folder.
+    #[error("{} is neither a file nor a folder", .0.display())]
+    Kind(PathBuf),
+    /// Something cannot be read.
+    #[error("{} cannot be read", path.display())]
+    Read {
+        /// Where it is.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The store cannot be written.
+    #[error("folder cannot be stored")]
+    Store(#[from] StoreError),
+    /// It lies deeper than [`MAX_DEPTH`](unixfs::MAX_DEPTH) folders.
+    #[error("{} lies too deep", .0.display())]
+    TooDeep(PathBuf),
+}
+
 /// An error of an import, whether of its reader or of its store.
 struct ImportError(StoreError);
 
 impl From<io::Error> for ImportError {
     fn from(source: io::Error) -> Self {
-        Self(StoreError::Io { what: "reading the content", source })
+        Self(StoreError::Io { what: READING, source })
     }
 }
 

@@ -22,7 +22,7 @@ pub use self::{
     node::NodeError,
     options::{ImportOptions, MAX_CHUNK_SIZE, MAX_LINKS, OptionsError, Profile},
     parallel::{MAX_THREADS, import_bytes_parallel, import_parallel},
-    read::{FileReader, file_size, is_complete, read_file, read_range},
+    read::{FileReader, file_size, is_complete, read_file, read_range, resolve},
     walk::{FileWalk, MAX_DEPTH, MAX_EMPTY_NODES, ReadError, Step},
     wire::WireError,
 };

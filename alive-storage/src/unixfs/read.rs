@@ -2,9 +2,10 @@
 
 use std::ops::Range;
 
+use alive_core::Excerpt;
 use bytes::{Bytes, BytesMut};
 
-use super::{FileWalk, ReadError, Step};
+use super::{Directory, FileWalk, ReadError, Step};
 use crate::{
     block::Block,
     cid::{self, Cid},
@@ -117,6 +118,35 @@ pub fn is_complete<S: BlockStore + ?Sized>(store: &S, root: Cid) -> Result<bool,
             Err(error) => return Err(error),
         }
     }
+}
+
+/// Finds what lies below a directory: the id at the end of a path of names parted by `/`. An empty path is the root itself,
+/// whatever it is.
+///
+/// # Errors
+/// A block on the way is missing, corrupt or no directory, or a directory has no such name.
+pub fn resolve<S: BlockStore + ?Sized>(
+    store: &S,
+    root: &Cid,
+    path: &str,
+) -> Result<Cid, ReadError> {
+    let mut at = *root;
+    for name in path.split('/').filter(|_| !path.is_empty()) {
+        if at.codec() != cid::DAG_PB {
+            return Err(ReadError::Codec { cid: at.into(), codec: at.codec() });
+        }
+        let block = match Block::of_identity(at.hash()) {
+            Some(block) => block,
+            None => fetch(store, at)?,
+        };
+        let refused = |source| ReadError::Directory { cid: at.into(), source };
+        let directory = Directory::decode(&block).map_err(refused)?;
+        let entry = directory.find(name);
+        at = entry
+            .ok_or_else(|| ReadError::NoEntry { cid: at.into(), name: Excerpt::of(name) })?
+            .cid;
+    }
+    Ok(at)
 }
 
 fn collect<S: BlockStore + ?Sized>(store: &S, walk: FileWalk) -> Result<Bytes, ReadError> {

@@ -279,6 +279,14 @@ pub enum ReadError {
     /// A block of the tree is not in the store.
     #[error("block {0} is missing")]
     Missing(Box<Cid>),
+    /// A directory has no entry of this name.
+    #[error("directory {cid} has no {name}")]
+    NoEntry {
+        /// The directory.
+        cid: Box<Cid>,
+        /// The start of the name.
+        name: alive_core::Excerpt,
+    },
     /// A block is not a node of a file.
     #[error("{cid} is not a node of a file")]
     Node {
