@@ -7,5 +7,6 @@ pub mod blocks;
 pub mod day;
 pub mod files;
 pub mod indexes;
+pub mod store;
 pub mod transactions;
 pub mod turns;
