@@ -1,5 +1,7 @@
 #![doc = include_str!("../README.md")]
 
+#[cfg(feature = "adapters")]
+pub mod adapters;
 mod block;
 pub mod car;
 pub mod cid;
@@ -9,6 +11,8 @@ pub mod conformance;
 pub mod fuzzing;
 #[cfg(feature = "gateway")]
 mod gateway;
+#[cfg(feature = "adapters")]
+mod hedge;
 mod sia;
 mod skyfile;
 mod skylink;
