@@ -88,6 +88,53 @@ pub fn skyfile_sector(data: &[u8]) {
     assert_eq!(read.map(|read| read.metadata().clone()).as_ref(), Ok(file.metadata()));
 }
 
+/// What a gateway may answer. As an archive: what is kept of it are different blocks of the file that was asked for. As a
+/// file: it is believed only if it is the file. As a redirect: it is followed to the same content only, and to no address of
+/// the own network.
+#[cfg(feature = "gateway")]
+pub fn gateway_answer(data: &[u8]) {
+    let store = MemoryStore::default();
+    let leaves: Vec<_> =
+        (0..4_u8).filter_map(|n| Some((put(&store, &[n; 9], cid::RAW)?, 9))).collect();
+    let Some(inner) = put_node(&store, b"", &leaves) else { return };
+    let Some(root) = put_node(&store, b"", &[(inner, 36), (inner, 36)]) else { return };
+    let Ok(Some(block)) = store.get(root.hash()) else { return };
+    archive_answer(&store, root, block, data);
+    assert!(!crate::proof::is_content(&root, data), "no profile cuts files like this one");
+    let (Ok(home), Ok(text)) = ("https://gateway.example/".parse(), std::str::from_utf8(data))
+    else {
+        return;
+    };
+    redirect_answer(&home, text, &root);
+}
+
+#[cfg(feature = "gateway")]
+fn archive_answer(store: &MemoryStore, root: Cid, block: Block, data: &[u8]) {
+    let mut sieve = crate::gateway::sieve::Sieve::new(&root, block);
+    let mut car = CarDecoder::new(1 << 16);
+    for piece in data.chunks(100) {
+        car.push(Bytes::copy_from_slice(piece));
+        while let Ok(Some(block)) = car.poll() {
+            let ours = store.has(block.block().hash()).is_ok_and(|has| has);
+            let kept = sieve.offer(block.block().clone());
+            assert!(ours || !kept, "a stranger was kept");
+        }
+    }
+    let kept = sieve.into_blocks();
+    assert!(kept.len() <= 6, "at most the six blocks of the file");
+}
+
+#[cfg(feature = "gateway")]
+fn redirect_answer(home: &reqwest::Url, text: &str, root: &Cid) {
+    let named = text.replace("CID", &cid::to_v1(root).to_string());
+    let Ok(to) = home.join(&named) else { return };
+    if crate::gateway::redirect::check(home, home, &to, root).is_ok() {
+        assert_eq!(to.scheme(), "https");
+        assert!(crate::http::Reach::Public.allows_host(&to), "{to}");
+        assert!(to.as_str().contains(&cid::to_v1(root).to_string()), "{to}");
+    }
+}
+
 /// A file made of any blocks: if the whole can be read, every part of it is the same part of the whole.
 pub fn unixfs_read(data: &[u8]) {
     let store = MemoryStore::default();
@@ -328,6 +375,40 @@ mod tests {
             sector.extend(json.as_bytes());
             sector.extend(content);
             skyfile_sector(&sector);
+        }
+
+        #[cfg(feature = "gateway")]
+        #[test]
+        fn gateway_answer_takes_any_bytes(data: Vec<u8>) {
+            gateway_answer(&data);
+        }
+
+        #[cfg(feature = "gateway")]
+        #[test]
+        fn gateway_answer_takes_redirects(
+            to in "(https?:)?//([0-9a-f.:\\[\\]x]{1,12}|CID\\.ipfs\\.[a-z0-9.]{1,9}|localhost)(:[0-9]{1,4})?/(ipfs/)?(CID)?[a-z/?]{0,6}",
+        ) {
+            gateway_answer(to.as_bytes());
+        }
+
+        #[cfg(feature = "gateway")]
+        #[test]
+        fn gateway_answer_takes_archives_of_any_blocks(
+            blocks in vec((0_u8..6, any::<bool>()), 0..12),
+            (at, byte) in (any::<proptest::sample::Index>(), any::<u8>()),
+        ) {
+            let store = MemoryStore::default();
+            let mut car = car::CarWriter::new(Vec::new(), &[]).unwrap();
+            for (n, stranger) in blocks {
+                let data = if stranger { vec![n; 8] } else { vec![n; 9] };
+                let cid = put(&store, &data, cid::RAW).unwrap();
+                car.add(&cid, &store.get(cid.hash()).unwrap().unwrap()).unwrap();
+            }
+            let mut car = car.finish().unwrap();
+            gateway_answer(&car);
+            let at = at.index(car.len());
+            car[at] = byte;
+            gateway_answer(&car);
         }
 
         #[test]

@@ -7,22 +7,42 @@ pub mod car;
 pub mod cid;
 #[cfg(feature = "testing")]
 pub mod conformance;
+#[cfg(any(feature = "gateway", feature = "kubo"))]
+mod fetch;
 #[doc(hidden)]
 pub mod fuzzing;
 #[cfg(feature = "gateway")]
 mod gateway;
-#[cfg(feature = "adapters")]
+#[cfg(any(feature = "adapters", feature = "gateway"))]
 mod hedge;
+#[cfg(feature = "http")]
+mod http;
+#[cfg(feature = "kubo")]
+mod kubo;
+#[cfg(feature = "pinning")]
+pub mod pinning;
+#[cfg(any(feature = "gateway", feature = "kubo", feature = "uploader"))]
+mod proof;
 mod sia;
 mod skyfile;
 mod skylink;
+#[cfg(feature = "skynet")]
+mod skynet;
 mod storage;
 mod store;
 pub mod unixfs;
+#[cfg(feature = "uploader")]
+pub mod uploader;
 mod varint;
 
 #[cfg(feature = "gateway")]
-pub use self::gateway::GatewayStorage;
+pub use self::gateway::{GatewayHealth, GatewayOptions, GatewayStorage};
+#[cfg(feature = "http")]
+pub use self::http::{HttpError, HttpOptions, Reach};
+#[cfg(feature = "kubo")]
+pub use self::kubo::{KuboClient, KuboError, KuboStorage};
+#[cfg(feature = "skynet")]
+pub use self::skynet::SkynetStorage;
 pub use self::{
     block::{Block, BlockError, MAX_BLOCK_BYTES, NewBlock},
     sia::{MerkleRoot, SECTOR_BYTES},

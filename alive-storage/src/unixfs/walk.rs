@@ -157,7 +157,7 @@ impl FileWalk {
     }
 
     /// Goes past the block that was asked for, without its content, by its parent's word.
-    pub(super) fn skip(&mut self) -> Result<(), ReadError> {
+    pub(crate) fn skip(&mut self) -> Result<(), ReadError> {
         let wanted = self.wanted.take().ok_or(ReadError::NotAsked)?;
         wanted.size.map_or(Ok(()), |size| self.enter(&wanted, size))
     }
