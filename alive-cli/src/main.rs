@@ -17,6 +17,7 @@ mod readback;
 mod recorder;
 mod secret;
 mod settings;
+mod store;
 mod stream;
 mod verify;
 
@@ -59,6 +60,8 @@ enum Command {
     Node(node::Args),
     /// Makes, changes or shows the post that tells people of a stream.
     Post(post::Args),
+    /// Serves and checks a block store.
+    Store(store::Args),
     /// Watches a recorder's folder and publishes what it writes.
     Stream(stream::Args),
     /// Walks a stream from the chain down to every segment's bytes and says what holds.
@@ -82,6 +85,7 @@ fn main() -> ExitCode {
         Command::End(args) => block_on(configure::run_end(args)),
         Command::Node(args) => block_on(node::run(args)),
         Command::Post(args) => block_on(post::run(args)),
+        Command::Store(args) => block_on(store::run(args)),
         Command::Stream(args) => block_on(stream::run(args)),
         Command::Verify(args) => block_on(verify::run(args)),
     };

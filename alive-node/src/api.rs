@@ -5,12 +5,11 @@
 //! | `/`, `/get_stream_info`, `/get_stream_chunks`, `/stream/{author}/{link}` | as the original server gives them, see [`halive`] |
 //! | `/stream/{author}/{link}.m3u8` | the same list under a name that every player takes |
 //! | `/stream/{author}/{link}/health` | what the list lacks, and why |
-//! | `/ipfs/{cid}` | content of the embedded store, see [`gateway`] |
+//! | `/ipfs/{cid}` | content of the embedded store, see [`Gateway`] |
 //!
 //! Every answer may be read by any web page. Errors are JSON, `{"error":"…"}`.
 
 pub(crate) mod fuzzing;
-mod gateway;
 mod halive;
 mod query;
 
@@ -20,11 +19,11 @@ use alive_core::{
     Network,
     backend::{SharedAccountKeys, SharedStreamStore},
 };
+use alive_storage::{SharedContentReader, serve::Gateway};
 use axum::{
     Router,
-    body::Body,
     extract::Request,
-    http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header},
+    http::{HeaderName, HeaderValue, Method, StatusCode, Uri, header},
     middleware::{self, Next},
     response::{IntoResponse as _, Response},
     routing::get,
@@ -36,8 +35,7 @@ use tower_http::{
     timeout::TimeoutLayer,
 };
 
-use crate::{accounts::Accounts, content::SharedContentReader, playlists::Playlists};
-use gateway::Gateway;
+use crate::{accounts::Accounts, playlists::Playlists};
 
 /// Longest path and query, in bytes. The longest that means something has about 900.
 const MAX_URI: usize = 8192;
@@ -69,20 +67,26 @@ impl Api {
             accounts: Accounts::new(network.clone(), store.clone(), accounts),
             network,
             store,
-            gateway: Gateway::new(content, playlists.presence()),
+            gateway: match playlists.presence() {
+                None => Gateway::new(content),
+                Some(presence) => {
+                    Gateway::new(content).reporting(move |id, why| presence.report(id, why))
+                }
+            },
             playlists,
         }
     }
 
     /// All routes and what guards them. `timeout` bounds the time to the beginning of an answer.
     pub(crate) fn router(self, timeout: Duration) -> Router {
+        let content = self.gateway.clone().router();
         Router::new()
             .route("/", get(halive::root))
             .route("/get_stream_info", get(halive::stream_info))
             .route("/get_stream_chunks", get(halive::stream_chunks))
             .route("/stream/{author}/{link}", get(halive::playlist))
             .route("/stream/{author}/{link}/health", get(halive::health))
-            .route("/ipfs/{cid}", get(gateway::content))
+            .merge(content)
             .fallback(not_found)
             .method_not_allowed_fallback(not_allowed)
             .with_state(Arc::new(self))
@@ -103,14 +107,12 @@ fn cors() -> CorsLayer {
         header::CONTENT_RANGE,
         header::ETAG,
         HEALTH,
-        gateway::IPFS_PATH,
-        gateway::IPFS_ROOTS,
     ];
     CorsLayer::new()
         .allow_origin(Any)
         .allow_methods([Method::GET, Method::HEAD])
         .allow_headers([header::RANGE, header::IF_NONE_MATCH, header::CACHE_CONTROL])
-        .expose_headers(exposed)
+        .expose_headers(exposed.into_iter().chain(Gateway::EXPOSED).collect::<Vec<_>>())
         .max_age(PREFLIGHT)
 }
 
@@ -159,25 +161,4 @@ fn unavailable(text: &str) -> Response {
     let mut response = error(StatusCode::SERVICE_UNAVAILABLE, text);
     response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("2"));
     response
-}
-
-/// Whether the client has the answer with this name already. Source: RFC 9110, section 13.1.2.
-fn has(headers: &HeaderMap, etag: &str) -> bool {
-    let lists = headers.get_all(header::IF_NONE_MATCH).iter().filter_map(|list| list.to_str().ok());
-    lists
-        .flat_map(|list| list.split(','))
-        .map(str::trim)
-        .any(|known| known == "*" || known.strip_prefix("W/").unwrap_or(known) == etag)
-}
-
-/// "You have it already", with the headers that the whole answer would have.
-fn not_modified(headers: HeaderMap) -> Response {
-    (StatusCode::NOT_MODIFIED, headers, Body::empty()).into_response()
-}
-
-/// A header's value; text that cannot be one is left out.
-fn set(headers: &mut HeaderMap, name: HeaderName, value: &str) {
-    if let Ok(value) = HeaderValue::from_str(value) {
-        headers.insert(name, value);
-    }
 }

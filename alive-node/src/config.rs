@@ -11,10 +11,11 @@ use alive_core::{
         SharedAccountKeys, SharedBlockSource, SharedLiveCache, SharedStorage, SharedStreamStore,
     },
 };
+use alive_storage::SharedContentReader;
 
 use crate::{
-    content::SharedContentReader, indexer::Indexer, playlists::PlaylistConfig,
-    presence::PresenceConfig, resolver::ResolverConfig, store::SharedChunkCache,
+    indexer::Indexer, playlists::PlaylistConfig, presence::PresenceConfig,
+    resolver::ResolverConfig, store::SharedChunkCache,
 };
 
 /// How a node works. The default is what we would run ourselves, reachable from the same machine only.

@@ -6,7 +6,6 @@ mod clock;
 mod config;
 #[cfg(feature = "testing")]
 pub mod conformance;
-mod content;
 mod event;
 mod explain;
 #[doc(hidden)]
@@ -20,8 +19,8 @@ mod resolver;
 mod server;
 mod store;
 
+pub use alive_storage::{ContentReader, SharedContentReader};
 pub use config::{Backends, NodeConfig, ServerLimits};
-pub use content::{ContentReader, SharedContentReader};
 pub use event::NodeEvent;
 pub use indexer::{IndexError, Indexer, Progress};
 pub use node::{Node, RunningNode, StartError};
@@ -31,4 +30,5 @@ pub use playlists::{
 };
 pub use presence::{Absence, Presence, PresenceConfig};
 pub use resolver::{ChunkState, Resolver, ResolverConfig, Urgency};
+pub use server::serve;
 pub use store::{ChunkCache, SharedChunkCache, SqliteStore, SqliteStoreError};

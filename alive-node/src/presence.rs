@@ -3,14 +3,12 @@
 use std::{sync::Arc, time::Duration};
 
 use alive_core::{ContentId, backend::StorageError};
+use alive_storage::{ContentReader as _, SharedContentReader};
 use backon::{BackoffBuilder as _, ExponentialBuilder};
 use serde::Serialize;
 use tokio::sync::{Semaphore, broadcast};
 
-use crate::{
-    content::{ContentReader as _, SharedContentReader},
-    explain::Explained,
-};
+use crate::explain::Explained;
 
 /// How a node looks for the segments of its lists in the content that it serves itself.
 ///
@@ -215,7 +213,7 @@ mod tests {
     use bytes::Bytes;
 
     use super::*;
-    use crate::content::ContentReader;
+    use alive_storage::ContentReader;
 
     /// Does with the size of content whatever a backend may do.
     #[derive(Debug)]

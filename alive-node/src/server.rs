@@ -26,8 +26,21 @@ const MAX_HEADERS: usize = 64;
 /// The wait after the system has refused a connection: mostly too many files are open.
 const ACCEPT_WAIT: Duration = Duration::from_millis(100);
 
-/// Serves connections until it is cancelled, and then those that are open for a while.
-pub(crate) async fn serve(
+/// Serves any routes over HTTP/1.1 within `limits` until it is cancelled, and then what is under way for a while: the
+/// server of a [`Node`](crate::Node), for programs that show something else beside it.
+///
+/// ```
+/// use alive_node::{ServerLimits, serve};
+/// # tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
+/// let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
+/// let cancel = tokio_util::sync::CancellationToken::new();
+/// let server = tokio::spawn(serve(listener, axum::Router::new(), ServerLimits::default(), cancel.clone()));
+/// cancel.cancel();
+/// server.await?;
+/// # Ok::<(), Box<dyn std::error::Error>>(()) })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub async fn serve(
     listener: TcpListener,
     router: Router,
     limits: ServerLimits,

@@ -23,6 +23,9 @@ mod kubo;
 pub mod pinning;
 #[cfg(any(feature = "gateway", feature = "kubo", feature = "uploader"))]
 mod proof;
+mod reader;
+#[cfg(feature = "serve")]
+pub mod serve;
 mod sia;
 mod skyfile;
 mod skylink;
@@ -45,6 +48,7 @@ pub use self::kubo::{KuboClient, KuboError, KuboStorage};
 pub use self::skynet::SkynetStorage;
 pub use self::{
     block::{Block, BlockError, MAX_BLOCK_BYTES, NewBlock},
+    reader::{ContentReader, SharedContentReader},
     sia::{MerkleRoot, SECTOR_BYTES},
     skyfile::{LAYOUT_BYTES, Skyfile, SkyfileError, SkyfileMetadata, Subfile},
     skylink::{SKYLINK_BYTES, Skylink, SkylinkError},

@@ -17,7 +17,7 @@ use alive_core::{
 use bytes::Bytes;
 
 use crate::{
-    block::NewBlock,
+    block::{Block, NewBlock},
     cid::{self, Cid},
     store::{BlockBatch, BlockStore, DiskStore, MemoryStore, StoreError},
     unixfs::{self, FileReader, FileWalk, ImportOptions, Importer, ReadError, Root},
@@ -228,6 +228,22 @@ impl<S: BlockStore + 'static> BlockStorage<S> {
         range: Range<u64>,
     ) -> Result<FileReader<'_, S>, StorageError> {
         Ok(FileReader::new(&*self.store, FileWalk::range(root_of(id)?, range)))
+    }
+
+    /// One block, or `None` if it is not here.
+    ///
+    /// # Errors
+    /// The store cannot be read, or what it keeps is not the block any more.
+    pub async fn read_block(&self, cid: &Cid) -> Result<Option<Block>, StorageError> {
+        let (store, cid) = (Arc::clone(&self.store), *cid);
+        blocking(move || match Block::of_identity(cid.hash()) {
+            Some(block) => Ok(Some(block)),
+            None => store.get(cid.hash()).map_err(|error| match (error, cid::to_content(&cid)) {
+                (StoreError::Corrupt(source), Ok(id)) => StorageError::Corrupt { id, source },
+                (error, _) => store_error(error),
+            }),
+        })
+        .await
     }
 
     /// Reads on a blocking thread.

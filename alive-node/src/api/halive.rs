@@ -10,6 +10,7 @@ use alive_core::{
     AccountName, GatewayUrl, LiveKey, LiveLayer, Quality, SegmentDuration, StreamId, Timestamp,
     backend::{StoredStream, StreamStore as _},
 };
+use alive_storage::serve::http::{has, not_modified, set};
 use axum::{
     extract::{RawPathParams, State, rejection::RawPathParamsRejection},
     http::{HeaderMap, StatusCode, Uri, header},
@@ -19,9 +20,9 @@ use bytes::Bytes;
 use serde::{Serialize, Serializer};
 
 use super::{
-    Api, HEALTH, error, has, json, not_modified,
+    Api, HEALTH, error, json,
     query::{Param, Query},
-    set, unavailable,
+    unavailable,
 };
 use crate::{
     explain::Explained,

@@ -104,7 +104,7 @@ async fn what_cannot_be_served_is_refused_by_name() {
         ("/ipfs/%00".to_owned(), 400),
         ("/ipfs/%ff".to_owned(), 400),
         ("/ipfs/AACogzrAimYPG42tDOKhS3lXZD8YvlF8Q8R17afe95iV2Q".to_owned(), 406),
-        (format!("/ipfs/{id}?format=raw"), 406),
+        (format!("/ipfs/{id}?format=tar"), 406),
         (format!("/ipfs/{id}/below"), 404),
         ("/ipfs/".to_owned(), 404),
     ];

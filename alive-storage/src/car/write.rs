@@ -49,6 +49,11 @@ impl<W: Write> CarWriter<W> {
         Ok(())
     }
 
+    /// What it writes to, for a writer that is emptied on the way.
+    pub fn get_mut(&mut self) -> &mut W {
+        &mut self.writer
+    }
+
     /// Bytes written so far.
     pub fn bytes(&self) -> u64 {
         self.bytes

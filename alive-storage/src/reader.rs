@@ -1,15 +1,18 @@
-//! The content that this node serves itself: [`ContentReader`].
+//! Content that is served to others: [`ContentReader`].
 
 mod look;
 
 use std::{fmt::Debug, future::Future, pin::Pin, sync::Arc};
 
 use alive_core::{ContentId, backend::StorageError};
-use alive_storage::{BlockStorage, BlockStore};
 use bytes::Bytes;
+
+use crate::{block::Block, cid::Cid, storage::BlockStorage, store::BlockStore};
 
 /// How much is read at once: a leaf of the profiles that this project writes, so that each is read and checked once.
 pub(crate) const PIECE: u64 = 256 << 10;
+/// What errors of a reader without blocks call it.
+const BACKEND: &str = "content reader";
 
 /// Reads content piece by piece, every byte checked against its id.
 ///
@@ -42,6 +45,18 @@ pub trait ContentReader: Debug + Send + Sync {
     fn check(&self, id: &ContentId) -> impl Future<Output = Result<(), StorageError>> + Send {
         async { self.size(id).await.map(drop) }
     }
+
+    /// One block, or `None` if it is not here.
+    ///
+    /// # Errors
+    /// The block is corrupt, the backend failed, or, unless a backend knows better, it keeps no blocks
+    /// ([`StorageError::Refused`]).
+    fn block(&self, cid: &Cid) -> impl Future<Output = Result<Option<Block>, StorageError>> + Send {
+        let _ = cid;
+        async {
+            Err(StorageError::Refused { backend: BACKEND, source: "it keeps no blocks".into() })
+        }
+    }
 }
 
 impl<S: BlockStore + 'static> ContentReader for BlockStorage<S> {
@@ -56,6 +71,10 @@ impl<S: BlockStore + 'static> ContentReader for BlockStorage<S> {
     /// Reads the root and looks its children up.
     async fn check(&self, id: &ContentId) -> Result<(), StorageError> {
         look::look(self.clone(), *id).await
+    }
+
+    async fn block(&self, cid: &Cid) -> Result<Option<Block>, StorageError> {
+        self.read_block(cid).await
     }
 }
 
@@ -82,6 +101,10 @@ impl ContentReader for SharedContentReader {
     async fn check(&self, id: &ContentId) -> Result<(), StorageError> {
         self.0.check_boxed(id).await
     }
+
+    async fn block(&self, cid: &Cid) -> Result<Option<Block>, StorageError> {
+        self.0.block_boxed(cid).await
+    }
 }
 
 type Boxed<'a, T> = Pin<Box<dyn Future<Output = Result<T, StorageError>> + Send + 'a>>;
@@ -90,6 +113,7 @@ trait Erased: Debug + Send + Sync {
     fn size_boxed<'a>(&'a self, id: &'a ContentId) -> Boxed<'a, u64>;
     fn read_boxed<'a>(&'a self, id: &'a ContentId, offset: u64, len: usize) -> Boxed<'a, Bytes>;
     fn check_boxed<'a>(&'a self, id: &'a ContentId) -> Boxed<'a, ()>;
+    fn block_boxed<'a>(&'a self, cid: &'a Cid) -> Boxed<'a, Option<Block>>;
 }
 
 impl<R: ContentReader> Erased for R {
@@ -103,5 +127,9 @@ impl<R: ContentReader> Erased for R {
 
     fn check_boxed<'a>(&'a self, id: &'a ContentId) -> Boxed<'a, ()> {
         Box::pin(self.check(id))
+    }
+
+    fn block_boxed<'a>(&'a self, cid: &'a Cid) -> Boxed<'a, Option<Block>> {
+        Box::pin(self.block(cid))
     }
 }

@@ -1,13 +1,15 @@
 //! Whether a file is in a block store, told by its root and a look at what is below it.
 
 use alive_core::{ContentId, backend::StorageError};
-use alive_storage::{
-    Block, BlockStorage, BlockStore, StoreError,
-    cid::{self, Cid},
-    unixfs::{FileWalk, ReadError, Step},
-};
 
 use super::PIECE;
+use crate::{
+    block::Block,
+    cid::{self, Cid},
+    storage::BlockStorage,
+    store::{BlockStore, StoreError},
+    unixfs::{FileWalk, ReadError, Step},
+};
 
 /// What errors call this backend.
 const BACKEND: &str = "block store";
@@ -106,9 +108,9 @@ fn unavailable(source: impl std::error::Error + Send + Sync + 'static) -> Storag
 #[cfg(test)]
 mod tests {
     use alive_core::backend::Storage as _;
-    use alive_storage::MemoryStorage;
 
     use super::*;
+    use crate::MemoryStorage;
 
     /// Bytes that differ everywhere.
     fn content(len: usize) -> Vec<u8> {
