@@ -91,7 +91,7 @@ pub fn skyfile_sector(data: &[u8]) {
 /// What a gateway may answer. As an archive: what is kept of it are different blocks of the file that was asked for. As a
 /// file: it is believed only if it is the file. As a redirect: it is followed to the same content only, and to no address of
 /// the own network.
-#[cfg(feature = "gateway")]
+#[cfg(feature = "remote")]
 pub fn gateway_answer(data: &[u8]) {
     let store = MemoryStore::default();
     let leaves: Vec<_> =
@@ -108,7 +108,7 @@ pub fn gateway_answer(data: &[u8]) {
     redirect_answer(&home, text, &root);
 }
 
-#[cfg(feature = "gateway")]
+#[cfg(feature = "remote")]
 fn archive_answer(store: &MemoryStore, root: Cid, block: Block, data: &[u8]) {
     let mut sieve = crate::gateway::sieve::Sieve::new(&root, block);
     let mut car = CarDecoder::new(1 << 16);
@@ -124,7 +124,7 @@ fn archive_answer(store: &MemoryStore, root: Cid, block: Block, data: &[u8]) {
     assert!(kept.len() <= 6, "at most the six blocks of the file");
 }
 
-#[cfg(feature = "gateway")]
+#[cfg(feature = "remote")]
 fn redirect_answer(home: &reqwest::Url, text: &str, root: &Cid) {
     let named = text.replace("CID", &cid::to_v1(root).to_string());
     let Ok(to) = home.join(&named) else { return };
@@ -377,13 +377,13 @@ mod tests {
             skyfile_sector(&sector);
         }
 
-        #[cfg(feature = "gateway")]
+        #[cfg(feature = "remote")]
         #[test]
         fn gateway_answer_takes_any_bytes(data: Vec<u8>) {
             gateway_answer(&data);
         }
 
-        #[cfg(feature = "gateway")]
+        #[cfg(feature = "remote")]
         #[test]
         fn gateway_answer_takes_redirects(
             to in "(https?:)?//([0-9a-f.:\\[\\]x]{1,12}|CID\\.ipfs\\.[a-z0-9.]{1,9}|localhost)(:[0-9]{1,4})?/(ipfs/)?(CID)?[a-z/?]{0,6}",
@@ -391,7 +391,7 @@ mod tests {
             gateway_answer(to.as_bytes());
         }
 
-        #[cfg(feature = "gateway")]
+        #[cfg(feature = "remote")]
         #[test]
         fn gateway_answer_takes_archives_of_any_blocks(
             blocks in vec((0_u8..6, any::<bool>()), 0..12),

@@ -7,21 +7,21 @@ pub mod car;
 pub mod cid;
 #[cfg(feature = "testing")]
 pub mod conformance;
-#[cfg(any(feature = "gateway", feature = "kubo"))]
+#[cfg(feature = "remote")]
 mod fetch;
 #[doc(hidden)]
 pub mod fuzzing;
-#[cfg(feature = "gateway")]
+#[cfg(feature = "remote")]
 mod gateway;
-#[cfg(any(feature = "adapters", feature = "gateway"))]
+#[cfg(any(feature = "adapters", feature = "remote"))]
 mod hedge;
-#[cfg(feature = "http")]
+#[cfg(feature = "remote")]
 mod http;
-#[cfg(feature = "kubo")]
+#[cfg(feature = "remote")]
 mod kubo;
-#[cfg(feature = "pinning")]
+#[cfg(feature = "remote")]
 pub mod pinning;
-#[cfg(any(feature = "gateway", feature = "kubo", feature = "uploader"))]
+#[cfg(feature = "remote")]
 mod proof;
 mod reader;
 #[cfg(feature = "serve")]
@@ -29,22 +29,22 @@ pub mod serve;
 mod sia;
 mod skyfile;
 mod skylink;
-#[cfg(feature = "skynet")]
+#[cfg(feature = "remote")]
 mod skynet;
 mod storage;
 mod store;
 pub mod unixfs;
-#[cfg(feature = "uploader")]
+#[cfg(feature = "remote")]
 pub mod uploader;
 mod varint;
 
-#[cfg(feature = "gateway")]
+#[cfg(feature = "remote")]
 pub use self::gateway::{GatewayHealth, GatewayOptions, GatewayStorage};
-#[cfg(feature = "http")]
+#[cfg(feature = "remote")]
 pub use self::http::{HttpError, HttpOptions, Reach};
-#[cfg(feature = "kubo")]
+#[cfg(feature = "remote")]
 pub use self::kubo::{KuboClient, KuboError, KuboStorage};
-#[cfg(feature = "skynet")]
+#[cfg(feature = "remote")]
 pub use self::skynet::SkynetStorage;
 pub use self::{
     block::{Block, BlockError, MAX_BLOCK_BYTES, NewBlock},
