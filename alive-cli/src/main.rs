@@ -1,5 +1,6 @@
 //! The `alive` program: every part of the Alive protocol from one command line.
 
+mod archive;
 mod chain;
 mod cid;
 mod configure;
@@ -54,6 +55,10 @@ enum Command {
     Devnet(devnet::Args),
     /// Ends a stream on the chain.
     End(configure::EndArgs),
+    /// Writes a whole stream to one file.
+    Export(archive::ExportArgs),
+    /// Takes a whole stream out of a file, if it is what the chain says.
+    Import(archive::ImportArgs),
     /// Makes, derives and checks keys.
     Key(key::Args),
     /// Indexes a chain and serves playlists and content.
@@ -83,6 +88,8 @@ fn main() -> ExitCode {
         Command::Demo(args) => block_on(demo::run(args)),
         Command::Devnet(args) => block_on(devnet::run(args)),
         Command::End(args) => block_on(configure::run_end(args)),
+        Command::Export(args) => block_on(archive::export(args)),
+        Command::Import(args) => block_on(archive::import(args)),
         Command::Node(args) => block_on(node::run(args)),
         Command::Post(args) => block_on(post::run(args)),
         Command::Store(args) => block_on(store::run(args)),

@@ -36,7 +36,7 @@ pub(crate) struct Args {
     chain: ChainArgs,
 }
 
-fn parse_stream(text: &str) -> Result<(AccountName, Link), String> {
+pub(crate) fn parse_stream(text: &str) -> Result<(AccountName, Link), String> {
     let (account, link) = text.rsplit_once('/').ok_or("write AUTHOR/LINK")?;
     let account = account.parse().map_err(|why| format!("{why}"))?;
     Ok((account, link.parse().map_err(|why| format!("{why}"))?))

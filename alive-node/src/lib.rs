@@ -2,6 +2,7 @@
 
 mod accounts;
 mod api;
+mod archive;
 mod clock;
 mod config;
 #[cfg(feature = "testing")]
@@ -20,6 +21,7 @@ mod server;
 mod store;
 
 pub use alive_storage::{ContentReader, SharedContentReader};
+pub use archive::{ArchiveError, StreamArchive, archived_stream, export_stream, import_stream};
 pub use config::{Backends, NodeConfig, ServerLimits};
 pub use event::NodeEvent;
 pub use indexer::{IndexError, Indexer, Progress};

@@ -6,6 +6,7 @@
 //! store. Source: `spec/storage.md`, section 4.
 
 mod decode;
+mod file;
 mod header;
 mod read;
 mod transfer;
@@ -14,9 +15,10 @@ mod write;
 
 pub use self::{
     decode::{CarBlock, CarDecoder, MAX_SECTION_BYTES},
+    file::CarFile,
     header::{CarHeader, HeaderError, MAX_HEADER_BYTES},
     read::CarReader,
-    transfer::{Export, ExportError, ImportCarError, export_car, import_car},
+    transfer::{CarExport, Export, ExportError, ImportCarError, export_car, import_car},
     verify::{CarError, CarPolicy, CarSummary, CarVerifier, MAX_BLOCKS, verify_car},
     write::CarWriter,
 };

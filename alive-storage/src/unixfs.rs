@@ -19,7 +19,7 @@ pub use self::{
         MAX_DIRECTORY_BYTES,
     },
     import::{Importer, Root, import},
-    node::NodeError,
+    node::{NodeError, dag_size},
     options::{ImportOptions, MAX_CHUNK_SIZE, MAX_LINKS, OptionsError, Profile},
     parallel::{MAX_THREADS, import_bytes_parallel, import_parallel},
     read::{FileReader, file_size, is_complete, read_file, read_range, resolve},

@@ -37,23 +37,75 @@ pub fn export_car<S: BlockStore + ?Sized>(
     roots: &[Cid],
     writer: impl Write,
 ) -> Result<Export, ExportError> {
-    let mut car = CarWriter::new(writer, roots).map_err(ExportError::Write)?;
-    let mut written = HashSet::new();
+    let mut export = CarExport::new(writer, roots)?;
     for root in roots {
+        export.add_tree(store, root)?;
+    }
+    export.finish()
+}
+
+/// An archive that is put together from several places, each block once. It blocks.
+///
+/// Memory is one block a level and 40 bytes for each block written.
+#[derive(Debug)]
+pub struct CarExport<W> {
+    car: CarWriter<W>,
+    written: HashSet<Multihash>,
+}
+
+impl<W: Write> CarExport<W> {
+    /// Starts an archive that lists these roots.
+    ///
+    /// # Errors
+    /// The writer failed.
+    pub fn new(writer: W, roots: &[Cid]) -> Result<Self, ExportError> {
+        let car = CarWriter::new(writer, roots).map_err(ExportError::Write)?;
+        Ok(Self { car, written: HashSet::new() })
+    }
+
+    /// Adds one block.
+    ///
+    /// # Errors
+    /// The writer failed.
+    pub fn add_block(&mut self, cid: &Cid, block: &Block) -> Result<(), ExportError> {
+        if self.written.insert(*cid.hash()) {
+            self.car.add(cid, block).map_err(ExportError::Write)?;
+        }
+        Ok(())
+    }
+
+    /// Adds all that lies below a root, parents before their children in the order of the content.
+    ///
+    /// # Errors
+    /// A block is missing, corrupt or no part of a file or directory, or the writer failed.
+    pub fn add_tree<S: BlockStore + ?Sized>(
+        &mut self,
+        store: &S,
+        root: &Cid,
+    ) -> Result<(), ExportError> {
+        let Self { car, written } = self;
         let mut stack = Vec::new();
-        write(store, root, &mut car, &mut written, &mut stack)?;
+        write(store, root, car, written, &mut stack)?;
         while let Some(open) = stack.last_mut() {
             match next_linked(&open.block, &mut open.at) {
-                Some(child) => write(store, &child, &mut car, &mut written, &mut stack)?,
+                Some(child) => write(store, &child, car, written, &mut stack)?,
                 None => {
                     stack.pop();
                 }
             }
         }
+        Ok(())
     }
-    let (blocks, bytes) = (car.blocks(), car.bytes());
-    car.finish().map_err(ExportError::Write)?;
-    Ok(Export { blocks, bytes })
+
+    /// Flushes the writer and says what was written.
+    ///
+    /// # Errors
+    /// The writer failed.
+    pub fn finish(self) -> Result<Export, ExportError> {
+        let (blocks, bytes) = (self.car.blocks(), self.car.bytes());
+        self.car.finish().map_err(ExportError::Write)?;
+        Ok(Export { blocks, bytes })
+    }
 }
 
 /// A node whose children are being written.

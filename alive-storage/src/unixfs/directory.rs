@@ -116,6 +116,13 @@ pub struct Entry {
     pub dag_size: u64,
 }
 
+impl Entry {
+    /// An entry that leads to a file or a directory of so many bytes in all blocks.
+    pub fn new(cid: Cid, dag_size: u64) -> Self {
+        Self { cid, dag_size }
+    }
+}
+
 /// Puts files and directories under names.
 ///
 /// ```

@@ -151,6 +151,37 @@ pub(crate) fn next_linked(block: &[u8], at: &mut usize) -> Option<Cid> {
     None
 }
 
+/// Bytes of all blocks below a root, as the root tells it: its own and what its links say of theirs. A directory that links
+/// to it tells the same. A lie in a link is the writer's, and changes the root's id.
+///
+/// # Errors
+/// A dag-pb block is none.
+///
+/// ```
+/// use alive_storage::{Block, cid, unixfs::dag_size};
+/// let id = cid::parse("bafkreifzjut3te2nhyekklss27nh3k72ysco7y32koao5eei66wof36n5e")?;
+/// assert_eq!(dag_size(&id, &Block::check(*id.hash(), "hello world".into())?)?, 11);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub fn dag_size(cid: &Cid, block: &Block) -> Result<u64, NodeError> {
+    let own = block.data().len() as u64;
+    if cid.codec() != cid::DAG_PB {
+        return Ok(own);
+    }
+    let (_, links) = kind_and_links(block.data())?;
+    Ok(links.map(link_size).fold(own, u64::saturating_add))
+}
+
+/// What a link, which has been checked, says of the size of all below it; 0 if it says nothing.
+fn link_size(mut link: &[u8]) -> u64 {
+    while let Ok(Some(field)) = wire::take(&mut link) {
+        if let (3, Value::Varint(size)) = (field.number, field.value) {
+            return size;
+        }
+    }
+    0
+}
+
 fn link_cid(mut link: &[u8]) -> Result<Cid, NodeError> {
     let mut hash = None;
     while let Some(field) = wire::take(&mut link)? {
