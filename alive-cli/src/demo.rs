@@ -8,14 +8,12 @@ use std::{
 
 use alive_core::{
     AccountName, ChainView, Configure, Link, LiveLayer, Op, StreamId,
-    backend::{Broadcaster as _, SharedLiveCache, SharedStorage, SharedStreamStore},
+    backend::{Broadcaster as _, SharedLiveCache, SharedStreamStore},
     memory::MemoryLiveCache,
 };
 use alive_hive::devnet::{DevAccount, DevnetConfig, DevnetServer, serve};
-use alive_node::{
-    Node, NodeConfig, RunningNode, SharedChunkCache, SharedContentReader, SqliteStore,
-};
-use alive_storage::DiskStorage;
+use alive_node::{Node, NodeConfig, PlaylistConfig, RunningNode, SharedChunkCache, SqliteStore};
+use alive_playlist::ListSettings;
 use alive_streamer::{Backends, Session, SessionConfig, Totals};
 use anyhow::{Context as _, bail, ensure};
 use tokio_util::sync::CancellationToken;
@@ -27,6 +25,7 @@ use crate::{
     node, output, progress,
     readback::{self, Watched},
     recorder::Recording,
+    storage::{self, StorageArgs},
 };
 
 /// Time between blocks at normal speed.
@@ -58,6 +57,8 @@ pub(crate) struct Args {
     /// Port of the HTTP server on the loopback interface; 0 takes any free one.
     #[arg(long, env = "ALIVE_PORT", default_value_t = 0, value_name = "P")]
     port: u16,
+    #[command(flatten)]
+    storage: StorageArgs,
 }
 
 pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
@@ -91,6 +92,7 @@ struct Stage {
     id: StreamId,
     devnet: DevnetServer,
     node: RunningNode,
+    storage: storage::Ready,
     backends: Backends,
     push_interval: Duration,
     /// How long everything after the recording may take.
@@ -110,30 +112,41 @@ impl Stage {
         let devnet = serve(config).await?;
         let chain = ChainArgs::devnet(devnet.url(), block_interval);
 
-        let store = DiskStorage::open_dir(folder.join("store"))?;
-        let storage = SharedStorage::new(store.clone());
+        let storage = args.storage.open(&folder.join("store")).await?;
         let live = SharedLiveCache::new(MemoryLiveCache::default());
         let index = SqliteStore::open(folder.join("index.sqlite"))?;
-        let backends =
-            alive_node::Backends::new(SharedStreamStore::new(index.clone()), storage.clone())
-                .source(chain.block_source(1)?)
-                .chunks(SharedChunkCache::new(index))
-                .content(SharedContentReader::new(store))
-                .live(live.clone());
-        let config = NodeConfig::default().address(([127, 0, 0, 1], args.port).into());
+        let streams = SharedStreamStore::new(index.clone());
+        let mut backends = alive_node::Backends::new(streams, storage.get.clone())
+            .source(chain.block_source(1)?)
+            .chunks(SharedChunkCache::new(index))
+            .live(live.clone());
+        if let Some(content) = &storage.content {
+            backends = backends.content(content.clone());
+        }
+        let mut list = ListSettings::default();
+        if let Some(gateway) = &storage.gateway {
+            list = list.gateway(gateway.clone());
+        }
+        let config = NodeConfig::default()
+            .address(([127, 0, 0, 1], args.port).into())
+            .playlists(PlaylistConfig::default().list(list));
         let node = Node::start(config, backends).await?;
 
         let broadcaster = chain.broadcaster(account.clone(), key)?;
-        let configure = Configure { l2: Some(LiveLayer::GunDb), ..Configure::new(link.clone()) };
+        let configure = Configure {
+            l2: Some(LiveLayer::GunDb),
+            storage: storage.kind,
+            ..Configure::new(link.clone())
+        };
         broadcaster.broadcast(&Op::Configure(configure)).await.context("configuring the stream")?;
-        let backends = Backends::new(storage, broadcaster).live(live);
+        let backends = Backends::new(storage.put.clone(), broadcaster).live(live);
         let id = StreamId::new(chain.network().clone(), account, link);
         let recorder = folder.join("recording");
         std::fs::create_dir(&recorder)?;
         let push_interval = PUSH_INTERVAL.div_f64(args.speed);
         let patience = PATIENCE + BLOCKS_AFTER * block_interval;
         let folder = folder.to_owned();
-        Ok(Self { folder, id, devnet, node, backends, push_interval, patience })
+        Ok(Self { folder, id, devnet, node, storage, backends, push_interval, patience })
     }
 
     fn playlist_url(&self) -> String {
@@ -144,6 +157,7 @@ impl Stage {
     async fn strike(self) {
         self.node.shutdown().await;
         self.devnet.shutdown().await;
+        self.storage.shutdown().await;
     }
 }
 

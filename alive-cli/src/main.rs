@@ -18,6 +18,7 @@ mod readback;
 mod recorder;
 mod secret;
 mod settings;
+mod storage;
 mod store;
 mod stream;
 mod verify;

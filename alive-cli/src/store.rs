@@ -4,10 +4,11 @@ use std::{net::SocketAddr, path::PathBuf};
 
 use alive_node::ServerLimits;
 use alive_storage::{
-    DiskStorage,
+    DiskStorage, DiskStore,
+    cid::{self, Cid},
     serve::{AccessToken, Face, FaceConfig},
 };
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, bail, ensure};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use zeroize::Zeroizing;
@@ -27,6 +28,8 @@ pub(crate) struct Args {
 
 #[derive(Debug, clap::Subcommand)]
 enum Command {
+    /// Reads every block of the store and checks it against its id, and with --repair mends what can be mended.
+    Check(CheckArgs),
     /// Serves the store as Kubo serves its own: RPC under /api/v0/, gateway under /ipfs/.
     Serve(ServeArgs),
 }
@@ -86,8 +89,72 @@ impl ServeArgs {
 
 pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
     match args.command {
+        Command::Check(args) => tokio::task::spawn_blocking(move || check(&args)).await?,
         Command::Serve(args) => serve(args).await,
     }
+}
+
+/// Tells what is wrong, and fails unless all is well or has been repaired. What a repair cannot bring back are the bytes of
+/// damaged blocks; it forgets them, so that storing or fetching the content again brings them.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example: alive store check --store alive-node-data/store --repair")]
+struct CheckArgs {
+    #[command(flatten)]
+    store: StoreArgs,
+    /// Forget damaged blocks, cut torn ends and take up packs that the index does not know.
+    #[arg(long, conflicts_with = "rebuild")]
+    repair: bool,
+    /// Make the index again from the packs: for an index that cannot be read. Small files and pins, which are only in it, are
+    /// lost.
+    #[arg(long)]
+    rebuild: bool,
+}
+
+fn check(args: &CheckArgs) -> anyhow::Result<()> {
+    let place = || format!("block store in {}", args.store.store.display());
+    // Opening a store that is not there would make one, and find it sound.
+    ensure!(args.store.store.is_dir(), "{} is not there", place());
+    let store = if args.rebuild {
+        DiskStore::rebuild(&args.store.store).with_context(place)?
+    } else {
+        DiskStore::open(&args.store.store).with_context(place)?
+    };
+    let report = if args.repair { store.repair() } else { store.check() }.with_context(place)?;
+    output::line(format_args!("{} blocks, {}", report.blocks, output::bytes(report.bytes)));
+    for hash in &report.listed {
+        // Of the block only its hash is known, not what it was of.
+        output::line(format_args!("DAMAGED {}", Cid::new_v1(cid::RAW, *hash)));
+    }
+    let more = report.damaged.saturating_sub(u64::try_from(report.listed.len())?);
+    if more > 0 {
+        output::line(format_args!("DAMAGED {more} more"));
+    }
+    for root in &report.incomplete {
+        output::line(format_args!("INCOMPLETE {root} is to be kept, and not all of it is here"));
+    }
+    if report.torn_packs + report.unknown_packs > 0 {
+        output::line(format_args!(
+            "{} packs with a torn end, {} that the index does not know",
+            report.torn_packs, report.unknown_packs
+        ));
+    }
+    if report.is_sound() {
+        output::line("the store is sound");
+        return Ok(());
+    }
+    if !args.repair {
+        bail!("the store is not sound; --repair mends what can be mended");
+    }
+    let after = store.check().with_context(place)?;
+    ensure!(after.is_sound(), "{}: not all could be mended", place());
+    output::line("repaired");
+    if !after.incomplete.is_empty() {
+        output::line(format_args!(
+            "{} roots are not whole: store or fetch their content again",
+            after.incomplete.len()
+        ));
+    }
+    Ok(())
 }
 
 async fn serve(args: ServeArgs) -> anyhow::Result<()> {

@@ -113,6 +113,8 @@ fn every_command_shows_an_example() {
         "demo",
         "devnet",
         "end",
+        "export",
+        "import",
         "key",
         "node",
         "stream",

@@ -4,6 +4,18 @@
 mod commands;
 mod cost;
 mod kill;
+#[path = "../../../alive-storage/tests/real_ipfs/node.rs"]
+mod node;
+#[path = "../../../alive-storage/tests/real_ipfs/packages.rs"]
+#[expect(dead_code, reason = "the clients in Python are not run here")]
+mod packages;
 mod players;
+#[path = "../../../alive-storage/tests/remote/portal.rs"]
+#[expect(dead_code, reason = "an honest portal will do here")]
+mod portal;
 mod post;
+#[path = "../../../alive-storage/tests/remote/server.rs"]
+#[expect(dead_code, reason = "the portal needs a part of it")]
+mod server;
+mod storage;
 mod support;

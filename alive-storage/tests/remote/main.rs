@@ -5,6 +5,7 @@ mod gateway;
 mod kubo;
 mod lies;
 mod pinning;
+mod portal;
 mod server;
 mod skynet;
 mod uploader;
