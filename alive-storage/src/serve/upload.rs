@@ -17,7 +17,7 @@ use std::{
 
 use axum::{
     body::{Body, BodyDataStream},
-    http::{HeaderMap, header},
+    http::{HeaderMap, HeaderValue, header},
 };
 use bytes::Bytes;
 use futures_util::Stream;
@@ -171,28 +171,32 @@ pub(super) enum UploadError {
     TooManyParts,
 }
 
+/// Reads an upload of the boundary `x` that comes in pieces, up to its end or an error: names and bytes of the parts.
+pub(super) async fn read(
+    pieces: Vec<Bytes>,
+    limit: u64,
+) -> Result<Vec<(String, Vec<u8>)>, UploadError> {
+    let kind = HeaderValue::from_static("multipart/form-data; boundary=x");
+    let headers = HeaderMap::from_iter([(header::CONTENT_TYPE, kind)]);
+    let pieces = pieces.into_iter().map(Ok::<_, io::Error>);
+    let body = Body::from_stream(futures_util::stream::iter(pieces));
+    let mut upload = Upload::new(&headers, body, limit)?;
+    let mut parts = Vec::new();
+    while let Some(mut part) = upload.next().await? {
+        let (name, mut bytes) = (part.file_name().unwrap_or_default().to_owned(), Vec::new());
+        while let Some(piece) = part.next().await? {
+            bytes.extend_from_slice(&piece);
+        }
+        parts.push((name, bytes));
+    }
+    Ok(parts)
+}
+
 #[cfg(test)]
 mod tests {
     use futures_util::{StreamExt as _, stream};
 
     use super::*;
-
-    /// Reads an upload that comes in pieces, up to its end or an error; the bytes of each part.
-    async fn read(pieces: Vec<Bytes>, limit: u64) -> Result<Vec<(String, Vec<u8>)>, UploadError> {
-        let mut headers = HeaderMap::new();
-        headers.insert(header::CONTENT_TYPE, "multipart/form-data; boundary=x".parse().unwrap());
-        let pieces = pieces.into_iter().map(Ok::<_, io::Error>);
-        let mut upload = Upload::new(&headers, Body::from_stream(stream::iter(pieces)), limit)?;
-        let mut parts = Vec::new();
-        while let Some(mut part) = upload.next().await? {
-            let (name, mut bytes) = (part.file_name().unwrap_or_default().to_owned(), Vec::new());
-            while let Some(piece) = part.next().await? {
-                bytes.extend_from_slice(&piece);
-            }
-            parts.push((name, bytes));
-        }
-        Ok(parts)
-    }
 
     fn body(parts: &[(&str, &[u8])]) -> Vec<u8> {
         let mut body = Vec::new();
