@@ -28,6 +28,7 @@ fn kinds() -> impl Iterator<Item = &'static Kind> {
         .chain(alive_storage::conformance::KINDS)
         .chain(alive_playlist::conformance::KINDS)
         .chain(alive_node::conformance::KINDS)
+        .chain(alive_stake::conformance::KINDS)
 }
 
 /// A line per failing case, skipped kinds by name, and last the totals. Fails if any case failed or none could be read.

@@ -20,6 +20,7 @@ mod secret;
 mod settings;
 mod storage;
 mod store;
+mod stake;
 mod stream;
 mod verify;
 
@@ -68,6 +69,8 @@ enum Command {
     Post(post::Args),
     /// Serves and checks a block store.
     Store(store::Args),
+    /// Plays the rules by which stake decides who makes a stream's renditions.
+    Stake(stake::Args),
     /// Watches a recorder's folder and publishes what it writes.
     Stream(stream::Args),
     /// Walks a stream from the chain down to every segment's bytes and says what holds.
@@ -84,6 +87,7 @@ fn main() -> ExitCode {
         Command::Cid(args) => cid::run(&args),
         Command::Conformance(args) => return conformance::run(&args),
         Command::Key(args) => key::run(&args),
+        Command::Stake(args) => stake::run(&args),
         Command::Configure(args) => block_on(configure::run(args)),
         Command::Cost(args) => block_on(cost::run(args)),
         Command::Demo(args) => block_on(demo::run(args)),

@@ -1,5 +1,7 @@
 //! What accounts can ask for, and what comes of it: [`Call`] and [`Effect`].
 
+use std::fmt;
+
 use alive_core::AccountName;
 
 use crate::amount::Amount;
@@ -200,4 +202,38 @@ pub enum Effect {
         /// How many.
         amount: Amount,
     },
+}
+
+impl fmt::Display for Effect {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::AlreadyInitialized => write!(f, "nothing, it was initialised before"),
+            Self::Claimed { delegator, rewards, fees } => {
+                write!(f, "{delegator} earned {rewards}")?;
+                if fees.is_zero() { Ok(()) } else { write!(f, " and {fees} in fees") }
+            }
+            Self::FeesShared { transcoder, amount } => {
+                write!(f, "fees of {amount} shared by {transcoder}")
+            }
+            Self::FeesWithdrawn { delegator, amount } => {
+                write!(f, "fees of {amount} paid to {delegator}")
+            }
+            Self::Joined { transcoder, stake } => {
+                write!(f, "{transcoder} joined the pool with {stake}")
+            }
+            Self::Left { transcoder } => write!(f, "{transcoder} left the pool"),
+            Self::LockClosed { owner, lock } => write!(f, "lock {lock} of {owner} is gone"),
+            Self::LockOpened { owner, lock, amount, due } => {
+                write!(f, "lock {lock} of {owner} holds {amount} until round {due}")
+            }
+            Self::Minted { to, amount } => write!(f, "{amount} minted for {to}"),
+            Self::RatesSet { transcoder } => write!(f, "{transcoder} set its terms"),
+            Self::Rewarded { transcoder, minted } => write!(f, "{transcoder} rewarded {minted}"),
+            Self::RoundInitialized { round } => write!(f, "round {round} begins"),
+            Self::StakeChanged { transcoder, stake } => {
+                write!(f, "{transcoder} has a stake of {stake}")
+            }
+            Self::Transferred { from, to, amount } => write!(f, "{amount} from {from} to {to}"),
+        }
+    }
 }
