@@ -7,6 +7,8 @@ mod call;
 #[cfg(feature = "testing")]
 pub mod conformance;
 mod elect;
+#[doc(hidden)]
+pub mod fuzzing;
 mod history;
 mod mature;
 mod milestone;
