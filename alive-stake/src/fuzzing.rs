@@ -207,6 +207,8 @@ mod tests {
     use super::*;
 
     proptest! {
+        #![proptest_config(ProptestConfig::with_cases(100))]
+
         #[test]
         fn any_actions_under_mature(data in proptest::collection::vec(any::<u8>(), 0..1200)) {
             mature(&data);
@@ -260,7 +262,7 @@ mod tests {
 
     fn tally(body: fn(&[u8]) -> Tally) -> Tally {
         let mut sum = Tally::default();
-        for seed in 0..150 {
+        for seed in 0..60 {
             let one = body(&bytes(seed));
             sum.undone += one.undone;
             for (name, count) in one.accepted {

@@ -1,9 +1,11 @@
 #![doc = include_str!("../README.md")]
 
 mod accounts;
+mod admission;
 mod amount;
 mod assign;
 mod call;
+mod check;
 #[cfg(feature = "testing")]
 pub mod conformance;
 mod elect;
@@ -18,9 +20,11 @@ pub mod scenario;
 mod stake;
 mod token;
 
+pub use admission::{Admission, Facts, Record, TooManyNamed, rendition_link};
 pub use amount::{Amount, AmountError, ArithmeticError};
 pub use assign::Assignment;
 pub use call::{Call, Effect, Round};
+pub use check::{DURATION_TOLERANCE, Fault, Promise, SegmentFacts, check_rendition};
 pub use elect::{RoundSet, SetEntry, elect};
 pub use history::NotReversible;
 pub use mature::{MatureDelegator, MatureEarnings, MatureLock, MatureState, MatureTranscoder};
