@@ -270,11 +270,19 @@ impl Record {
 /// assert_eq!(link.as_str().len(), 42);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[expect(clippy::expect_used, reason = "42 letters, digits and dashes are a link")]
+#[expect(
+    clippy::expect_used,
+    clippy::missing_panics_doc,
+    reason = "42 letters, digits and dashes are a link"
+)]
 pub fn rendition_link(stream: &StreamId) -> Link {
+    const DIGITS: [char; 16] =
+        ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e', 'f'];
     let hash = Sha256::digest(stream.to_string());
-    let digits: String = hash.iter().take(20).map(|byte| format!("{byte:02x}")).collect();
-    format!("r-{digits}").parse().expect("within the limits of a link")
+    let halves = hash.iter().take(20).flat_map(|byte| [byte >> 4, byte & 0xf]);
+    let digits = halves.filter_map(|half| DIGITS.get(usize::from(half)));
+    let link: String = ['r', '-'].iter().chain(digits).collect();
+    link.parse().expect("within the limits of a link")
 }
 
 #[cfg(test)]

@@ -138,8 +138,8 @@ pub fn check_rendition(
     if source.len() != rendition.len() {
         return Err(Fault::Count { got: rendition.len(), want: source.len() });
     }
-    let pairs = source.iter().zip(rendition).enumerate();
-    pairs.map(|(at, (source, got))| check_segment(at, source, got, promise)).collect()
+    let mut pairs = source.iter().zip(rendition).enumerate();
+    pairs.try_for_each(|(at, (source, got))| check_segment(at, source, got, promise))
 }
 
 fn check_segment(

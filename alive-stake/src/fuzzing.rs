@@ -136,7 +136,9 @@ fn act(
     match stake.apply(block, from, call) {
         Ok(effects) => {
             *tally.accepted.entry(variant(call)).or_default() += 1;
-            effects.iter().for_each(|effect| follower.follow(effect));
+            for effect in &effects {
+                follower.follow(effect);
+            }
         }
         Err(refusal) => {
             *tally.refused.entry(variant(&refusal)).or_default() += 1;

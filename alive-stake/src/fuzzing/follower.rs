@@ -129,7 +129,7 @@ impl Follower {
             (stake, *place, account.clone())
         };
         let mut members: Vec<_> = self.places.iter().map(member).collect();
-        members.sort_by(|a, b| (b.0, b.1).cmp(&(a.0, a.1)));
+        members.sort_by_key(|member| std::cmp::Reverse((member.0, member.1)));
         members.into_iter().map(|(stake, _, account)| Ranked { account, stake }).collect()
     }
 

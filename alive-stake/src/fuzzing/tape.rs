@@ -36,31 +36,35 @@ impl<'a> Tape<'a> {
     }
 
     pub(super) fn mature_params(&mut self) -> Params {
-        let mut rules = MatureParams::default();
-        rules.num_active = [1, 2, 3, 2, 3, 4, 2, 0][self.below(8)];
-        rules.round_length = self.length(&[1, 5, 8, 20]);
-        rules.round_lock_amount = [0, 100_000, 300_000, 1_000_000][self.below(4)];
-        rules.unbonding_period = self.number(4);
-        rules.inflation = [0, 218_500, 137_000_000, 1_000_000_000][self.below(4)];
-        rules.inflation_change = [0, 500, 70_000_000][self.below(3)];
-        rules.target_bonding_rate = [0, 10_000, 500_000_000][self.below(3)];
         let rates = [Amount::ZERO, Amount::new(100_000_000_000_000_000_000_000_000), FACTOR_WHOLE];
-        rules.treasury_reward_cut_rate = rates[self.below(3)];
-        rules.treasury_balance_ceiling = [Amount::ZERO, TOKEN, Amount::new(7)][self.below(3)];
-        rules.min_self_bond = Amount::new([0, 0, 0, 50][self.below(4)]);
+        let rules = MatureParams {
+            num_active: [1, 2, 3, 2, 3, 4, 2, 0][self.below(8)],
+            round_length: self.length(&[1, 5, 8, 20]),
+            round_lock_amount: [0, 100_000, 300_000, 1_000_000][self.below(4)],
+            unbonding_period: self.number(4),
+            inflation: [0, 218_500, 137_000_000, 1_000_000_000][self.below(4)],
+            inflation_change: [0, 500, 70_000_000][self.below(3)],
+            target_bonding_rate: [0, 10_000, 500_000_000][self.below(3)],
+            treasury_reward_cut_rate: rates[self.below(3)],
+            treasury_balance_ceiling: [Amount::ZERO, TOKEN, Amount::new(7)][self.below(3)],
+            min_self_bond: Amount::new([0, 0, 0, 50][self.below(4)]),
+            ..MatureParams::default()
+        };
         self.finish(Rules::Mature(rules))
     }
 
     pub(super) fn milestone_params(&mut self) -> Params {
         self.mature = false;
-        let mut rules = MilestoneParams::default();
-        rules.n = [1, 2, 3, 2, 3, 4, 2, 0][self.below(8)];
-        rules.candidate_size = self.number(4);
-        rules.round_length = self.length(&[3, 12, 24, 50]);
-        rules.cycles_per_round = [1, 2, 1, 0][self.below(4)];
-        rules.unbonding_period = self.number(3);
-        rules.block_time = [1, 1, 17, 0][self.below(4)];
-        rules.yearly_inflation_pct = [26, 100, 0][self.below(3)];
+        let rules = MilestoneParams {
+            n: [1, 2, 3, 2, 3, 4, 2, 0][self.below(8)],
+            candidate_size: self.number(4),
+            round_length: self.length(&[2, 12, 24, 50]),
+            cycles_per_round: [1, 2, 1, 0][self.below(4)],
+            unbonding_period: self.number(3),
+            block_time: [1, 1, 17, 0][self.below(4)],
+            yearly_inflation_pct: [26, 100, 0][self.below(3)],
+            ..MilestoneParams::default()
+        };
         self.finish(Rules::Milestone2017(rules))
     }
 
