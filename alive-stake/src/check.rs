@@ -173,7 +173,7 @@ mod tests {
     use super::*;
 
     fn good() -> SegmentFacts {
-        let facts = SegmentFacts::new(Duration::from_millis(4000), true);
+        let facts = SegmentFacts::new(Duration::from_secs(4), true);
         facts.height(720).codecs("avc1.4d4015,mp4a.40.2")
     }
 

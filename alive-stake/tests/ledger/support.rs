@@ -70,12 +70,14 @@ impl World {
     }
 
     #[track_caller]
+    #[expect(clippy::needless_pass_by_value, reason = "calls are made in place")]
     pub(crate) fn ok(&mut self, block: u64, from: &str, call: Call) -> Vec<Effect> {
         let outcome = self.0.apply(block, &name(from), &call);
         outcome.unwrap_or_else(|refusal| panic!("{from} {call:?}: {refusal}"))
     }
 
     #[track_caller]
+    #[expect(clippy::needless_pass_by_value, reason = "calls are made in place")]
     pub(crate) fn no(&mut self, block: u64, from: &str, call: Call) -> Refusal {
         let outcome = self.0.apply(block, &name(from), &call);
         outcome.expect_err("it is to be refused")
