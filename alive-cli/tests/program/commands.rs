@@ -192,3 +192,44 @@ fn a_node_over_haf_refuses_settings_that_cannot_work() {
     assert!(name.contains("context \"no name\""), "{name}");
     assert!(node(&["--haf", "host=/tmp", "--haf-batch", "0"]).contains("--haf-batch"));
 }
+
+/// The output stands in the book, as does what it means.
+#[test]
+fn the_scenario_of_the_book_runs_as_printed_there() {
+    let guides = format!("{}/../docs/src/guides", env!("CARGO_MANIFEST_DIR"));
+    let output = run(&["stake", "run", &format!("{guides}/renditions-by-stake.json")]);
+    let text = stdout(&output);
+    let chapter = std::fs::read_to_string(format!("{guides}/renditions-by-stake.md")).unwrap();
+    assert!(output.status.success() && text.lines().count() > 20, "{text}");
+    assert!(
+        chapter.contains(&format!("```text\n{text}```")),
+        "the book is not up to date:\n{text}"
+    );
+}
+
+#[test]
+fn stake_runs_cases_of_the_vectors_and_says_what_is_wrong() {
+    let mature = vectors("stake.mature.json");
+    let output = run(&["stake", "run", &mature, "--case", "m-refusals", "--json"]);
+    let got: serde_json::Value = serde_json::from_str(&stdout(&output)).unwrap();
+    let file = std::fs::read_to_string(&mature).unwrap();
+    let file: serde_json::Value = serde_json::from_str(&file).unwrap();
+    let case = file["cases"].as_array().unwrap().iter().find(|case| case["name"] == "m-refusals");
+    assert_eq!(got["state"], case.unwrap()["out"]["state"]);
+    assert_eq!(got["pool_after"], case.unwrap()["out"]["pool_after"]);
+
+    let scenario = vectors("stake.scenario.json");
+    let table = stdout(&run(&["stake", "run", &scenario, "--case", "bond-refusals"]));
+    assert!(table.contains("refused: no account is named"), "{table}");
+    assert!(table.contains("candidates: nobody"), "{table}");
+
+    for (args, says) in [
+        (vec!["stake", "run", &mature], "choose one with --case: m-self-bond"),
+        (vec!["stake", "run", &mature, "--case", "nope"], "choose one with --case"),
+        (vec!["stake", "run", "no/such/file"], "no/such/file"),
+    ] {
+        let output = run(&args);
+        let error = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.code() == Some(1) && error.contains(says), "{error}");
+    }
+}
