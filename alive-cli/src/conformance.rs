@@ -24,6 +24,7 @@ pub(crate) struct Args {
 fn kinds() -> impl Iterator<Item = &'static Kind> {
     alive_core::conformance::KINDS
         .iter()
+        .chain(alive_avalon::conformance::KINDS)
         .chain(alive_hive::conformance::KINDS)
         .chain(alive_storage::conformance::KINDS)
         .chain(alive_playlist::conformance::KINDS)

@@ -1,0 +1,42 @@
+#![doc = include_str!("../README.md")]
+
+mod account;
+mod authority;
+mod bandwidth;
+mod block;
+mod bson;
+#[cfg(feature = "testing")]
+pub mod conformance;
+mod digest;
+mod json_ref;
+mod json_text;
+mod keys;
+mod playlist;
+mod scheme;
+mod signature;
+mod transaction;
+mod unsendable;
+mod user_name;
+mod validate;
+
+pub use account::{Account, AccountError, CustomKey, KeyOfOther};
+pub use authority::{AuthorityError, Signatures, verify as verify_signatures};
+pub use bandwidth::{Growing, Growth, MAX_BANDWIDTH};
+pub use block::{Block, BlockError, BlockHashing, FIRST_PLAYLIST_BLOCK};
+pub use bson::BsonRefusal;
+pub use digest::{Hash, HashError};
+pub use json_ref::{JsonMember, JsonRef};
+pub use json_text::{JsonText, JsonTextError, JsonTextReason};
+pub use keys::{KeyError, PrivateKey, PublicKey};
+pub use playlist::{
+    MAX_CONTENT_LEN, MAX_ENTRIES, MAX_ENTRY_ID, MAX_JSON_LEN, MAX_LINK_LEN, MIN_LINK_LEN,
+    PLAYLIST_JSON, PLAYLIST_POP, PLAYLIST_PUSH, Playlist, PlaylistRefusal, PlaylistTx,
+};
+pub use scheme::AvalonPlain;
+pub use signature::{RecoveryId, Signature, SignatureTextError};
+pub use transaction::{Parts, SignedTransaction, Transaction};
+pub use unsendable::{MAX_DEPTH, Unsendable};
+pub use user_name::{MAX_NAME_LEN, is_user_name};
+pub use validate::{
+    ChainState, MASTER, Moment, Refusal, TX_EXPIRATION_MAX_MS, TX_EXPIRATION_MS, Valid, validate,
+};
