@@ -7,13 +7,18 @@ mod block;
 mod bson;
 #[cfg(feature = "testing")]
 pub mod conformance;
+#[cfg(feature = "devnet")]
+pub mod devnet;
 mod digest;
+#[doc(hidden)]
+pub mod fuzzing;
 mod json_ref;
 mod json_text;
 mod keys;
 mod playlist;
 mod scheme;
 mod signature;
+mod stream_tx;
 mod transaction;
 mod unsendable;
 mod user_name;
@@ -34,6 +39,7 @@ pub use playlist::{
 };
 pub use scheme::AvalonPlain;
 pub use signature::{RecoveryId, Signature, SignatureTextError};
+pub use stream_tx::{StreamTx, StreamTxError, chat_archives, stream_ops};
 pub use transaction::{Parts, SignedTransaction, Transaction};
 pub use unsendable::{MAX_DEPTH, Unsendable};
 pub use user_name::{MAX_NAME_LEN, is_user_name};

@@ -133,6 +133,12 @@ impl SignedTransaction {
         JsonText::of(text).map(Self)
     }
 
+    /// Takes a text that is known to be written as JavaScript does.
+    #[cfg(feature = "devnet")]
+    pub(crate) fn of_canonical(text: &str) -> Self {
+        Self(JsonText::of_canonical(text))
+    }
+
     /// Its text, which is what to send and what bandwidth is counted in.
     pub fn as_text(&self) -> &JsonText {
         &self.0
