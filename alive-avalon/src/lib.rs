@@ -16,6 +16,8 @@ mod json_ref;
 mod json_text;
 mod keys;
 mod playlist;
+#[cfg(feature = "rpc")]
+pub mod rpc;
 mod scheme;
 mod signature;
 mod stream_tx;
