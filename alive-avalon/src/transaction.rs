@@ -85,28 +85,36 @@ impl Transaction {
     pub fn sign(&self, keys: &[&PrivateKey]) -> SignedTransaction {
         let hash = self.hash();
         let signatures: Vec<_> = keys.iter().map(|key| Signature::sign(&hash, key)).collect();
-        self.with_signatures(&signatures)
+        self.signed_with(&hash, &signatures)
     }
 
     /// Puts signatures together that others made of [`hash`](Self::hash).
     pub fn with_signatures(&self, signatures: &[(Signature, RecoveryId)]) -> SignedTransaction {
+        self.signed_with(&self.hash(), signatures)
+    }
+
+    fn signed_with(
+        &self,
+        hash: &Hash,
+        signatures: &[(Signature, RecoveryId)],
+    ) -> SignedTransaction {
         let pair = |(signature, id): &(Signature, RecoveryId)| {
             format!(r#"["{signature}",{}]"#, id.as_u8())
         };
         let list: Vec<_> = signatures.iter().map(pair).collect();
-        self.closed_with(&format!("[{}]", list.join(",")))
+        self.closed_with(hash, &format!("[{}]", list.join(",")))
     }
 
     /// Signs it in the form for one key.
     pub fn sign_single(&self, key: &PrivateKey) -> SignedTransaction {
-        let (signature, _) = Signature::sign(&self.hash(), key);
-        self.closed_with(&format!("\"{signature}\""))
+        let hash = self.hash();
+        let (signature, _) = Signature::sign(&hash, key);
+        self.closed_with(&hash, &format!("\"{signature}\""))
     }
 
-    fn closed_with(&self, signature: &str) -> SignedTransaction {
+    fn closed_with(&self, hash: &Hash, signature: &str) -> SignedTransaction {
         let body = self.0.as_str().strip_suffix('}').unwrap_or_default();
         let comma = if body == "{" { "" } else { "," };
-        let hash = self.hash();
         let text = format!(r#"{body}{comma}"hash":"{hash}","signature":{signature}}}"#);
         SignedTransaction(JsonText::of_canonical(text))
     }

@@ -7,7 +7,7 @@ use std::{
 };
 
 use alive_core::{
-    AccountName, Link, Network, Op,
+    AccountName, ChainView, Link, Network, Op, Seq,
     backend::{BroadcastError, Broadcaster, Cause, Receipt},
 };
 
@@ -143,6 +143,32 @@ impl AvalonBroadcaster {
         }
         let next_seq = playlist.next_id().ok_or(ResumeError::Full)?;
         Ok(Some(ResumePoint { next_seq, json }))
+    }
+
+    /// How far a stream is, as a publisher needs to know to go on with it, from the state that nodes keep instead of from
+    /// all blocks. `None` if there is no such stream yet.
+    ///
+    /// # Errors
+    /// As [`resume_point`](Self::resume_point).
+    pub async fn chain_view(&self, link: &Link) -> Result<Option<ChainView>, ResumeError> {
+        if self.resume_point(link).await?.is_none() {
+            return Ok(None);
+        }
+        let playlist = self.node.playlist(self.account.as_str(), link.as_str()).await?;
+        let Some(playlist) = playlist else { return Ok(None) };
+        let mut view = ChainView::default();
+        for signed in playlist.stream_ops(&self.account, link.as_str()).into_iter().flatten() {
+            if let Op::Push(push) = signed.op {
+                view.pushes.insert(push.seq, push.src);
+            }
+        }
+        // The end of the gap-free run.
+        let mut next = Some(Seq::ZERO);
+        while let Some(seq) = next.filter(|seq| view.pushes.contains_key(seq)) {
+            view.finalized = Some(seq);
+            next = seq.next();
+        }
+        Ok(Some(view))
     }
 
     /// Publishes a transaction of another kind, such as a post, and waits for its block. `build` is given the time to
