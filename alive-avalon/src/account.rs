@@ -1,6 +1,6 @@
 //! An account as nodes describe it: [`Account`].
 
-use std::{collections::BTreeMap, str::FromStr};
+use std::{collections::BTreeMap, fmt, str::FromStr};
 
 use crate::{
     bandwidth::{Growing, Growth},
@@ -9,13 +9,52 @@ use crate::{
     keys::PublicKey,
 };
 
+/// A public key as an account has it: a text, which on old accounts may be no key at all and then verifies nothing.
+///
+/// The key is parsed once, since its point takes as long to compute as half of a verification.
+#[derive(Clone, PartialEq, Eq)]
+pub struct AccountKey {
+    text: Box<str>,
+    key: Option<PublicKey>,
+}
+
+impl AccountKey {
+    /// Its text.
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// The key, if it is one.
+    pub fn key(&self) -> Option<&PublicKey> {
+        self.key.as_ref()
+    }
+}
+
+impl From<&str> for AccountKey {
+    fn from(text: &str) -> Self {
+        Self { key: text.parse().ok(), text: text.into() }
+    }
+}
+
+impl From<&PublicKey> for AccountKey {
+    fn from(key: &PublicKey) -> Self {
+        Self { text: key.to_string().into(), key: Some(*key) }
+    }
+}
+
+impl fmt::Debug for AccountKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "AccountKey({:?})", self.text)
+    }
+}
+
 /// A custom key, for some types of transactions only.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CustomKey {
     /// Its name within the account.
     pub id: Box<str>,
-    /// The key's text as the chain has it.
-    pub key: Box<str>,
+    /// The key.
+    pub key: AccountKey,
     /// The types of transactions that it signs.
     pub types: Vec<i64>,
     /// What its signature weighs; 1 if the account does not say.
@@ -53,12 +92,12 @@ pub struct KeyOfOther {
 pub struct Account {
     /// Its name.
     pub name: Box<str>,
-    /// Its main key's text.
-    pub main_key: Box<str>,
+    /// Its main key.
+    pub main_key: AccountKey,
     /// What the main key's signature weighs.
     pub main_weight: i64,
     /// The key of its blocks, if it makes any.
-    pub leader_key: Option<Box<str>>,
+    pub leader_key: Option<AccountKey>,
     /// Its custom keys.
     pub keys: Vec<CustomKey>,
     /// Keys of other accounts.
@@ -84,7 +123,7 @@ impl Account {
     pub fn new(name: &str, main_key: &PublicKey) -> Self {
         Self {
             name: name.into(),
-            main_key: main_key.to_string().into(),
+            main_key: main_key.into(),
             main_weight: 1,
             leader_key: None,
             keys: Vec::new(),
@@ -111,9 +150,9 @@ impl Account {
         let (thresholds, default_threshold) = thresholds(json.member("thresholds"));
         Ok(Self {
             name: text("name").ok_or(AccountError::Member("name"))?.into(),
-            main_key: text("pub").ok_or(AccountError::Member("pub"))?.into(),
+            main_key: (&*text("pub").ok_or(AccountError::Member("pub"))?).into(),
             main_weight: weight(json.member("pub_weight")),
-            leader_key: text("pub_leader").map(Into::into),
+            leader_key: text("pub_leader").map(|key| (&*key).into()),
             keys: list("keys").filter_map(custom_key).collect(),
             others: list("auths").filter_map(key_of_other).collect(),
             thresholds,
@@ -143,11 +182,10 @@ impl Account {
 
     /// Whether this key alone may sign transactions of all these types.
     pub fn can_sign_alone(&self, key: &PublicKey, kinds: &[i64]) -> bool {
-        let key = key.to_string();
         kinds.iter().all(|kind| {
             let threshold = self.threshold(*kind);
-            let main = (*self.main_key == *key).then_some(self.main_weight);
-            let custom = self.keys.iter().filter(|custom| *custom.key == *key);
+            let main = (self.main_key.key() == Some(key)).then_some(self.main_weight);
+            let custom = self.keys.iter().filter(|custom| custom.key.key() == Some(key));
             let custom = custom.filter(|custom| custom.types.contains(kind));
             main.into_iter().chain(custom.map(|custom| custom.weight)).any(|w| w >= threshold)
         })
@@ -177,7 +215,7 @@ pub enum AccountError {
 fn custom_key(json: JsonRef<'_>) -> Option<CustomKey> {
     Some(CustomKey {
         id: json.member("id")?.to_text()?.into(),
-        key: json.member("pub")?.to_text()?.into(),
+        key: (&*json.member("pub")?.to_text()?).into(),
         types: types(json),
         weight: weight(json.member("weight")),
     })

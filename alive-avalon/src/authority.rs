@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use crate::{
-    account::Account,
+    account::{Account, AccountKey},
     digest::Hash,
     json_ref::JsonRef,
     keys::PublicKey,
@@ -117,26 +117,25 @@ pub fn verify<'a>(
     }
 }
 
-/// The keys that may sign and what each weighs. A key's text that is no key cannot sign.
+/// The keys that may sign and what each weighs. A text that is no key cannot sign.
 fn allowed<'a>(
     account: &'a Account,
     kind: Option<i64>,
     other: impl Fn(&str) -> Option<&'a Account>,
 ) -> Vec<(PublicKey, i64)> {
-    let mut keys: Vec<(&str, i64)> = Vec::new();
+    let mut keys: Vec<(&AccountKey, i64)> = Vec::new();
     match kind {
-        None => keys.extend(account.leader_key.as_deref().map(|key| (key, 1))),
+        None => keys.extend(account.leader_key.as_ref().map(|key| (key, 1))),
         Some(kind) => {
             keys.push((&account.main_key, account.main_weight));
             let custom = account.keys.iter().filter(|key| key.types.contains(&kind));
-            keys.extend(custom.map(|key| (&*key.key, key.weight)));
+            keys.extend(custom.map(|key| (&key.key, key.weight)));
             for auth in account.others.iter().filter(|auth| auth.types.contains(&kind)) {
                 let user = other(&auth.user);
                 let key = user.and_then(|user| user.keys.iter().find(|key| key.id == auth.id));
-                keys.extend(key.map(|key| (&*key.key, auth.weight)));
+                keys.extend(key.map(|key| (&key.key, auth.weight)));
             }
         }
     }
-    let parse = |(text, weight): (&str, i64)| Some((text.parse().ok()?, weight));
-    keys.into_iter().filter_map(parse).collect()
+    keys.into_iter().filter_map(|(key, weight)| Some((*key.key()?, weight))).collect()
 }

@@ -26,7 +26,7 @@ mod unsendable;
 mod user_name;
 mod validate;
 
-pub use account::{Account, AccountError, CustomKey, KeyOfOther};
+pub use account::{Account, AccountError, AccountKey, CustomKey, KeyOfOther};
 pub use authority::{AuthorityError, Signatures, verify as verify_signatures};
 pub use bandwidth::{Growing, Growth, MAX_BANDWIDTH};
 pub use block::{Block, BlockError, BlockHashing, FIRST_PLAYLIST_BLOCK};

@@ -44,8 +44,7 @@ impl DevAccount {
     /// Adds a custom key for these types of transactions.
     #[must_use]
     pub fn custom_key(mut self, id: &str, key: PublicKey, types: &[i64]) -> Self {
-        let key = key.to_string().into();
-        let key = CustomKey { id: id.into(), key, types: types.to_vec(), weight: 1 };
+        let key = CustomKey { id: id.into(), key: (&key).into(), types: types.to_vec(), weight: 1 };
         self.account.keys.push(key);
         self
     }
@@ -89,7 +88,7 @@ impl Record {
     pub(super) fn to_json(&self) -> JsonText {
         let Account { name, main_key, .. } = &self.account;
         let (balance, growth) = (self.account.balance, self.account.base_growth);
-        let mut text = format!(r#"{{"name":{},"pub":{}"#, quoted(name), quoted(main_key));
+        let mut text = format!(r#"{{"name":{},"pub":{}"#, quoted(name), quoted(main_key.as_str()));
         let _ = write!(text, r#","balance":{}"#, number(balance));
         if let Some(bandwidth) = self.account.bandwidth {
             let _ = write!(text, r#","bw":{}"#, growing(bandwidth));
@@ -116,7 +115,7 @@ impl Record {
             let _ = write!(text, r#","pub_weight":{}"#, account.main_weight);
         }
         if let Some(key) = &account.leader_key {
-            let _ = write!(text, r#","pub_leader":{}"#, quoted(key));
+            let _ = write!(text, r#","pub_leader":{}"#, quoted(key.as_str()));
         }
         if !account.others.is_empty() {
             let others: Vec<_> = account.others.iter().map(key_of_other).collect();
@@ -142,7 +141,7 @@ impl Record {
 
 fn custom_key(key: &CustomKey) -> String {
     let CustomKey { id, key, types, weight } = key;
-    let (id, key) = (quoted(id), quoted(key));
+    let (id, key) = (quoted(id), quoted(key.as_str()));
     format!(r#"{{"id":{id},"pub":{key},"types":{types:?},"weight":{weight}}}"#)
 }
 

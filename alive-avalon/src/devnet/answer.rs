@@ -4,7 +4,10 @@
 
 use std::borrow::Cow;
 
-use crate::{digest::Hash, json_text::JsonText, transaction::SignedTransaction, validate::MASTER};
+use crate::{
+    account::AccountKey, digest::Hash, json_text::JsonText, transaction::SignedTransaction,
+    validate::MASTER,
+};
 
 use super::{
     accounts::Record,
@@ -144,10 +147,10 @@ impl Devnet {
     fn by_key(&self, key: &str) -> Answer {
         let (mut main, mut custom) = (Vec::new(), Vec::new());
         for (name, record) in self.state.accounts.iter() {
-            if *record.account.main_key == *key {
+            if record.account.main_key.as_str() == key {
                 main.push(name);
             }
-            if record.account.keys.iter().any(|known| *known.key == *key) {
+            if record.account.keys.iter().any(|known| known.key.as_str() == key) {
                 custom.push(name);
             }
         }
@@ -265,8 +268,8 @@ impl Devnet {
 
     fn leader(&self) -> String {
         let record = self.state.accounts.get(MASTER);
-        let key = record.and_then(|record| record.account.leader_key.as_deref());
-        let key = super::accounts::quoted(key.unwrap_or_default());
+        let key = record.and_then(|record| record.account.leader_key.as_ref());
+        let key = super::accounts::quoted(key.map(AccountKey::as_str).unwrap_or_default());
         format!(r#"{{"name":"{MASTER}","balance":0,"node_appr":0,"pub_leader":{key}}}"#)
     }
 

@@ -94,11 +94,11 @@ impl Devnet {
         let master = dev_key(MASTER, MASTER).public_key();
         let mut accounts = vec![DevAccount::new(MASTER, master)];
         accounts.append(&mut chain.config.accounts.clone());
-        let leader_key = chain.leader.public_key().to_string();
+        let leader_key = chain.leader.public_key();
         for mut account in accounts.into_iter().map(|account| account.account) {
             if chain.state.accounts.get(&account.name).is_none() {
                 if &*account.name == MASTER {
-                    account.leader_key = Some(leader_key.as_str().into());
+                    account.leader_key = Some((&leader_key).into());
                 }
                 chain.give(Record::new(account, now_ms))?;
             }

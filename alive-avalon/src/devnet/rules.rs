@@ -240,7 +240,7 @@ fn apply_to_account(
             let id = data.text("id", MAX_KEY_ID_LEN)?;
             account.keys.retain(|key| *key.id != id);
         }
-        12 => account.main_key = data.key()?.to_string().into(),
+        12 => account.main_key = (&data.key()?).into(),
         21 => {
             for (kind, least) in data.thresholds()? {
                 match kind {
@@ -313,7 +313,7 @@ impl Data<'_> {
         };
         Ok(CustomKey {
             id: self.text("id", MAX_KEY_ID_LEN)?.into(),
-            key: self.key()?.to_string().into(),
+            key: (&self.key()?).into(),
             types: self.types()?,
             weight,
         })

@@ -5,7 +5,7 @@ use alive_core::{
     backend::{AccountAuthority, AccountKeys, Authority, KeysError, PublicKeyBytes},
 };
 
-use crate::{account::Account, keys::PublicKey};
+use crate::account::{Account, AccountKey};
 
 use super::{BACKEND, client::RpcClient, node::ChainNode};
 
@@ -61,21 +61,21 @@ impl AccountKeys for AvalonAccountKeys {
 }
 
 fn to_core(account: &Account) -> AccountAuthority {
-    let any_of = |keys: &mut dyn Iterator<Item = &str>| {
+    let any_of = |keys: &mut dyn Iterator<Item = &AccountKey>| {
         let mut authority = Authority { threshold: 1, ..Authority::default() };
         // Texts that are no keys verify nothing.
-        for key in keys.filter_map(|key| key.parse::<PublicKey>().ok()) {
-            let key = PublicKeyBytes::from(key);
+        for key in keys.filter_map(AccountKey::key) {
+            let key = PublicKeyBytes::from(*key);
             if !authority.keys.contains(&(key, 1)) {
                 authority.keys.push((key, 1));
             }
         }
         authority
     };
-    let main = || std::iter::once(&*account.main_key);
+    let main = || std::iter::once(&account.main_key);
     AccountAuthority {
         active: any_of(&mut main()),
         owner: any_of(&mut main()),
-        posting: any_of(&mut main().chain(account.keys.iter().map(|key| &*key.key))),
+        posting: any_of(&mut main().chain(account.keys.iter().map(|key| &key.key))),
     }
 }

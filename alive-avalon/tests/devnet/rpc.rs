@@ -19,7 +19,9 @@ use alive_core::{
     testing::{self, ChainDriver},
 };
 
-use super::support::{broadcaster, client, config, key, server, signed, source, step, with_blocks};
+use super::support::{
+    CID, broadcaster, client, config, key, server, signed, source, step, with_blocks,
+};
 
 /// Steps the chain of a server.
 struct Driver<'a> {
@@ -198,8 +200,15 @@ async fn a_stream_is_resumed_behind_its_last_push_and_never_after_its_end() {
     // Another program began it, and the node tells no json: the history does.
     let point = alice.resume_point(&link).await.unwrap().unwrap();
     assert_eq!((point.next_seq, point.json.as_str()), (8, r#"{"live":true,"x":1}"#));
+    let view = alice.chain_view(&link).await.unwrap().unwrap();
+    assert_eq!(view, alive_core::ChainView::default(), "what is no content id is no push of ours");
+    let push = format!(r#"{{"op":0,"link":"show","seq":9,"src":"{CID}"}}"#);
+    with_blocks(&[&server], alice.broadcast(&Op::from_json(&push).unwrap())).await.unwrap();
+    let view = alice.chain_view(&link).await.unwrap().unwrap();
+    assert_eq!((view.finalized, view.pushes.len()), (None, 1));
     let end = Op::from_json(r#"{"op":1,"link":"show"}"#).unwrap();
     with_blocks(&[&server], alice.broadcast(&end)).await.unwrap();
+    assert!(alice.chain_view(&link).await.is_err());
     let fresh = broadcaster(client([server.url().as_str()]), "alice");
     let refused = fresh.resume_point(&link).await.unwrap_err();
     assert_eq!(refused.to_string(), "the stream has ended");
