@@ -1,0 +1,1 @@
+//! GUN: graph, conflict resolution, wire protocol, peers.

@@ -1,0 +1,1 @@
+//! SEA: GUN's user accounts and signed user space.
