@@ -1,0 +1,21 @@
+//! Runs the golden vectors of the kinds that this crate decides.
+#![cfg(test)]
+#![cfg(feature = "testing")]
+
+use std::{fs, path::Path};
+
+use alive_core::conformance::VectorFile;
+use rstest::rstest;
+
+#[rstest]
+#[case("gun.ham")]
+#[case("gun.hash")]
+#[case("gun.wire")]
+fn every_case_holds(#[case] kind: &str) {
+    let folder = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../vectors"));
+    let text = fs::read_to_string(folder.join(format!("{kind}.json"))).unwrap();
+    let report = VectorFile::parse(&text).unwrap().run(alive_db::conformance::KINDS);
+    assert!(report.passed > 0, "no case of {kind} ran");
+    assert_eq!(report.failed, [], "of {kind}");
+    assert_eq!(report.skipped, 0, "of {kind}");
+}
