@@ -133,6 +133,14 @@ impl Delta {
 }
 
 impl NodeDelta {
+    /// Whether others would refuse it for its names, whatever its values are.
+    pub(crate) fn is_malformed(&self) -> bool {
+        let is_bad_key = |key: &Text| *key == "_" || check_name(key).is_err();
+        self.soul.is_empty()
+            || check_name(&self.soul).is_err()
+            || self.entries.iter().any(|(key, _, _)| is_bad_key(key))
+    }
+
     fn from_json(
         soul: &Text,
         node: &Json,
@@ -142,6 +150,9 @@ impl NodeDelta {
         let error = |reason| DeltaError::Node { soul: shorten(soul), reason };
         let node = node.as_object().ok_or_else(|| error(NodeReason::NoObject))?;
         check_name(soul).map_err(error)?;
+        if soul.is_empty() {
+            return Err(error(NodeReason::NoSoul));
+        }
         let meta = node.member("_").ok_or_else(|| error(NodeReason::NoMeta))?;
         if meta.member("#").and_then(Json::as_text) != Some(soul) {
             return Err(error(NodeReason::OtherSoul));
@@ -201,6 +212,11 @@ impl Checked {
     /// The values.
     pub fn as_delta(&self) -> &Delta {
         &self.0
+    }
+
+    /// Leaves out nodes.
+    pub(crate) fn retain(&mut self, keep: impl FnMut(&NodeDelta) -> bool) {
+        self.0.nodes.retain(keep);
     }
 
     /// The values.
@@ -289,6 +305,9 @@ pub enum NodeReason {
     /// It is no object.
     #[error("it is no object")]
     NoObject,
+    /// Its soul is empty.
+    #[error("its soul is empty")]
+    NoSoul,
     /// No `>` in its metadata.
     #[error("its metadata has no states")]
     NoStates,

@@ -41,6 +41,9 @@ impl PartialOrd for Number {
 pub struct State(Number);
 
 impl State {
+    /// The first moment.
+    pub const ZERO: Self = Self(Number(0.0));
+
     /// A state of so many milliseconds, if that is finite.
     pub fn new(millis: f64) -> Option<Self> {
         Number::new(millis).map(Self)

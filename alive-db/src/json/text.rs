@@ -217,7 +217,8 @@ mod tests {
 
     /// A text of any code units, through the parser.
     fn of_units(units: &[u16]) -> Text {
-        let escapes: String = units.iter().map(|unit| format!("\\u{unit:04x}")).collect();
+        let escapes =
+            units.iter().fold(String::new(), |escapes, unit| format!("{escapes}\\u{unit:04x}"));
         match Json::parse(&format!("\"{escapes}\"")) {
             Ok(Json::Text(text)) => text,
             other => panic!("{other:?}"),

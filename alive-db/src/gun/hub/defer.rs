@@ -1,0 +1,106 @@
+//! Values whose state our clock has not reached.
+
+use std::{
+    collections::{BTreeMap, btree_map::Entry},
+    time::Duration,
+};
+
+use crate::{
+    gun::{Merge, NodeDelta, Origin, State, Value},
+    json::Text,
+};
+
+use super::{Hub, Now, Timer, Write, job::Task};
+
+/// Values from the future, soonest first. Of two for the same key and state only the one that will win is kept.
+#[derive(Debug, Default)]
+pub(super) struct Deferred {
+    values: BTreeMap<(State, Text, Text), (Value, Origin)>,
+}
+
+impl Hub {
+    /// Takes values that were waiting when the disk was last open.
+    pub fn restore_deferred(
+        &mut self,
+        values: impl IntoIterator<Item = (Text, Text, Value, State)>,
+        now: Now,
+    ) {
+        for (soul, key, value, state) in values {
+            self.defer(&soul, &key, &value, state, Origin::OWN, now);
+        }
+    }
+
+    /// Keeps a value until its time; whether it is news.
+    pub(super) fn defer(
+        &mut self,
+        soul: &Text,
+        key: &Text,
+        value: &Value,
+        state: State,
+        origin: Origin,
+        now: Now,
+    ) -> bool {
+        let is_full = self.deferred.values.len() >= self.config.deferred;
+        match self.deferred.values.entry((state, soul.clone(), key.clone())) {
+            Entry::Occupied(mut held) => {
+                if value.rank(&held.get().0).is_le() {
+                    return false;
+                }
+                held.insert((value.clone(), origin));
+            }
+            Entry::Vacant(_) if is_full => {
+                self.counters.deferred_dropped(1);
+                return false;
+            }
+            Entry::Vacant(free) => {
+                free.insert((value.clone(), origin));
+            }
+        }
+        self.counters.deferred(1);
+        self.set_deferred_timer(state, now);
+        true
+    }
+
+    /// Merges the values whose time has come.
+    pub(super) fn apply_deferred(&mut self, now: Now) {
+        while let Some(first) = self.deferred.values.first_entry()
+            && first.key().0.millis() <= now.millis
+        {
+            let ((state, soul, key), (value, origin)) = first.remove_entry();
+            // Whatever the graph holds on disk was loaded when the value came; if it was evicted since, the disk decides.
+            self.start(Task::Deferred { soul, key, value, state, origin }, now);
+        }
+        if let Some(((state, ..), _)) = self.deferred.values.first_key_value() {
+            self.set_deferred_timer(*state, now);
+        }
+    }
+
+    pub(super) fn merge_due(
+        &mut self,
+        soul: &Text,
+        key: &Text,
+        value: &Value,
+        state: State,
+        origin: Origin,
+        now: Now,
+    ) {
+        let undefer = Write::Undefer { soul: soul.clone(), key: key.clone(), state };
+        let mut writes = vec![undefer];
+        let merged = self.graph.merge(soul, key, value, state, origin, now.at, now.millis);
+        if merged == Merge::Accept {
+            let (soul, key, value) = (soul.clone(), key.clone(), value.clone());
+            let entries = vec![(key.clone(), value.clone(), state)];
+            self.notify(&[NodeDelta { soul: soul.clone(), entries }]);
+            writes.insert(0, Write::Put { soul, key, value, state });
+        }
+        self.store(writes, None);
+        self.counters.evicted(self.graph.evict());
+    }
+
+    fn set_deferred_timer(&mut self, state: State, now: Now) {
+        // Rounded up: a timer a moment too early would find nothing due.
+        let wait = (state.millis() - now.millis).max(0.0).ceil();
+        let wait = Duration::from_secs_f64((wait / 1000.0).min(86_400.0));
+        self.set_timer(now.at + wait, Timer::Deferred);
+    }
+}

@@ -1,0 +1,137 @@
+//! Work that needs nodes from the disk first.
+
+use std::collections::{BTreeMap, HashMap};
+
+use crate::{
+    gun::{Checked, NodeDelta, Origin, Query, State, Value},
+    json::Text,
+};
+
+use super::{Effect, Hub, LinkId, Now, WatchId, ask::Asker, put::Source};
+
+/// Something to be done once certain nodes are in memory.
+#[derive(Debug)]
+pub(super) enum Task {
+    Deferred { soul: Text, key: Text, value: Value, state: State, origin: Origin },
+    Get { asker: Asker, query: Query },
+    Put { source: Source, id: Option<Text>, delta: Checked },
+    Reply { link: LinkId, query: Option<Query>, delta: Checked, more: bool },
+    Watch { watch: WatchId, query: Query },
+}
+
+/// Tasks that wait for the disk.
+#[derive(Debug, Default)]
+pub(super) struct Jobs {
+    next: u64,
+    parked: BTreeMap<u64, Parked>,
+    /// Who waits for which node.
+    loading: HashMap<Text, Vec<u64>>,
+}
+
+#[derive(Debug)]
+struct Parked {
+    task: Task,
+    /// How many nodes it waits for.
+    missing: usize,
+    /// How often it had to wait again, because nodes were evicted before the last one came.
+    again: usize,
+}
+
+/// A task whose nodes do not fit into memory together is refused after so many attempts.
+const ATTEMPTS: usize = 3;
+
+impl Task {
+    fn souls(&self) -> Vec<Text> {
+        let of = |delta: &Checked| -> Vec<Text> {
+            delta.as_delta().nodes.iter().map(|node| node.soul.clone()).collect()
+        };
+        match self {
+            Self::Deferred { soul, .. } => vec![soul.clone()],
+            Self::Get { query, .. } | Self::Watch { query, .. } => vec![query.soul.clone()],
+            Self::Put { delta, .. } => of(delta),
+            Self::Reply { query, delta, .. } => {
+                let mut souls = of(delta);
+                souls.extend(query.iter().map(|query| query.soul.clone()));
+                souls.sort();
+                souls.dedup();
+                souls
+            }
+        }
+    }
+}
+
+impl Hub {
+    /// Does a task, now or when its nodes are in memory.
+    pub(super) fn start(&mut self, task: Task, now: Now) {
+        self.start_again(task, 0, now);
+    }
+
+    fn start_again(&mut self, task: Task, again: usize, now: Now) {
+        if !self.config.has_disk {
+            return self.run(task, now);
+        }
+        let mut missing = task.souls();
+        missing.retain(|soul| !self.graph.has(soul));
+        if missing.is_empty() {
+            return self.run(task, now);
+        }
+        let waiting = self.jobs.parked.len() + self.stores.waiting.len();
+        if waiting >= self.config.jobs || again == ATTEMPTS {
+            return self.refuse(task, now);
+        }
+        let job = self.jobs.next;
+        self.jobs.next += 1;
+        self.jobs.parked.insert(job, Parked { task, missing: missing.len(), again });
+        for soul in missing {
+            let waiting = self.jobs.loading.entry(soul.clone()).or_default();
+            if waiting.is_empty() {
+                self.effects.push_back(Effect::Load { soul });
+            }
+            waiting.push(job);
+        }
+    }
+
+    /// Takes a node from the disk; without entries it is not there.
+    pub fn handle_loaded(&mut self, node: NodeDelta, now: Now) {
+        let Some(waiting) = self.jobs.loading.remove(&node.soul) else { return };
+        self.graph.insert_loaded(node, now.at);
+        let mut ready = Vec::new();
+        for job in waiting {
+            let Some(parked) = self.jobs.parked.get_mut(&job) else { continue };
+            parked.missing = parked.missing.saturating_sub(1);
+            if parked.missing == 0 {
+                ready.extend(self.jobs.parked.remove(&job));
+            }
+        }
+        for Parked { task, again, .. } in ready {
+            self.start_again(task, again + 1, now);
+        }
+        self.counters.evicted(self.graph.evict());
+    }
+
+    fn run(&mut self, task: Task, now: Now) {
+        match task {
+            Task::Deferred { soul, key, value, state, origin } => {
+                self.merge_due(&soul, &key, &value, state, origin, now);
+            }
+            Task::Get { asker, query } => self.run_get(asker, &query, now),
+            Task::Put { source, id, delta } => self.run_put(source, id, &delta, now),
+            Task::Reply { link, query, delta, more } => {
+                self.run_reply(link, query, &delta, more, now);
+            }
+            Task::Watch { watch, query } => self.run_watch(watch, &query, now),
+        }
+    }
+
+    /// Ends a task that finds no room.
+    fn refuse(&mut self, task: Task, now: Now) {
+        match task {
+            // It stays on the disk, to be taken up at the next start.
+            Task::Deferred { .. } => self.counters.deferred_dropped(1),
+            Task::Get { asker, .. } => self.answer_nothing(&asker),
+            Task::Put { source, id, .. } => self.refuse_put(&source, id.as_ref(), "Busy."),
+            Task::Reply { .. } => {}
+            Task::Watch { query, .. } => self.want(&query, None, now),
+        }
+    }
+}

@@ -1,0 +1,6 @@
+mod links;
+mod mesh;
+mod net;
+mod relay;
+
+use super::*;

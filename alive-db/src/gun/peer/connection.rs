@@ -1,0 +1,225 @@
+//! One WebSocket connection, from handshake to end.
+
+use std::{ops::ControlFlow, sync::Arc, time::Duration};
+
+use futures_util::{SinkExt as _, StreamExt as _};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    sync::mpsc,
+    time::{Instant, sleep_until, timeout},
+};
+use tokio_tungstenite::{
+    WebSocketStream,
+    tungstenite::{
+        Bytes, Message, Utf8Bytes,
+        protocol::{CloseFrame, WebSocketConfig, frame::coding::CloseCode},
+    },
+};
+use tokio_util::sync::CancellationToken;
+
+use super::{LinkLimits, Shared, actor::Command, now, outbox::Outbox};
+use crate::gun::{Counters, DropReason, Intake, LinkId, LinkIntake, Origin, Side, Taken};
+
+/// A peer that takes nothing of a frame for so long is too slow.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(20);
+/// How long the end of a connection may take.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
+/// Longer frames may have many signatures, and are read beside the other tasks.
+const LONG_FRAME: usize = 64 << 10;
+
+/// What a connection needs of its peer.
+#[derive(Debug)]
+pub(super) struct Connection {
+    link: LinkId,
+    side: Side,
+    outbox: Arc<Outbox>,
+    commands: mpsc::Sender<Command>,
+    intake: Arc<Intake>,
+    counters: Arc<Counters>,
+    limits: LinkLimits,
+    cancel: CancellationToken,
+}
+
+/// How a connection ended.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Ended {
+    /// The other end has closed it, or it broke.
+    ByPeer,
+    /// We are stopping.
+    Cancelled,
+    Dropped(DropReason),
+}
+
+/// How much of a frame is read at once: thousands of idle connections keep such a buffer each.
+const BUFFER: usize = 4 << 10;
+
+/// Settings of the WebSocket: small buffers and our limit of frames.
+pub(super) fn socket_config(frame_bytes: usize) -> WebSocketConfig {
+    // Those a little too long are answered, all others end the connection before they are read.
+    let most = frame_bytes.saturating_add(64 << 10);
+    WebSocketConfig::default()
+        .read_buffer_size(BUFFER)
+        .write_buffer_size(BUFFER)
+        .max_message_size(Some(most))
+        .max_frame_size(Some(most))
+}
+
+impl Connection {
+    pub(super) fn new(shared: &Shared, side: Side) -> Self {
+        let link = shared.next_id.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        Self {
+            link: LinkId(link),
+            side,
+            outbox: Arc::new(Outbox::new(shared.links.queue_bytes)),
+            commands: shared.commands.clone(),
+            intake: Arc::clone(&shared.intake),
+            counters: Arc::clone(&shared.counters),
+            limits: shared.links.clone(),
+            cancel: shared.cancel.clone(),
+        }
+    }
+
+    /// Serves the connection to its end.
+    pub(super) async fn run<S>(self, socket: WebSocketStream<S>, origin: Origin) -> Ended
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
+        let (link, side, outbox) = (self.link, self.side, Arc::clone(&self.outbox));
+        if self.commands.send(Command::Connect { link, side, origin, outbox }).await.is_err() {
+            return Ended::Cancelled;
+        }
+        let mut socket = socket;
+        let ended = self.serve(&mut socket).await;
+        let _stopped = self.commands.send(Command::Disconnect { link }).await;
+        let (code, reason) = match ended {
+            Ended::ByPeer => return ended,
+            Ended::Cancelled => (CloseCode::Away, String::new()),
+            Ended::Dropped(reason) => {
+                tracing::debug!(?link, %reason, "a peer is dropped");
+                match reason {
+                    DropReason::Silent => self.counters.links_silent(1),
+                    DropReason::Slow => self.counters.links_slow(1),
+                    _ => {}
+                }
+                (CloseCode::Policy, reason.to_string())
+            }
+        };
+        let frame = CloseFrame { code, reason: reason.into() };
+        // A courtesy: the connection ends anyway.
+        let _late = timeout(CLOSE_TIMEOUT, socket.close(Some(frame))).await;
+        ended
+    }
+
+    async fn serve<S>(&self, socket: &mut WebSocketStream<S>) -> Ended
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
+        let start = Instant::now();
+        let mut budget = LinkIntake::new(self.intake.limits(), start.into_std());
+        let mut heard = start;
+        let mut beat = start + self.limits.heartbeat;
+        let mut resume: Option<Instant> = None;
+        loop {
+            if let ControlFlow::Break(ended) = self.write(socket).await {
+                return ended;
+            }
+            tokio::select! {
+                () = self.cancel.cancelled() => return Ended::Cancelled,
+                () = self.outbox.filled() => {}
+                () = sleep_until(resume.unwrap_or(beat)), if resume.is_some() => resume = None,
+                () = sleep_until(beat) => {
+                    if heard.elapsed() >= self.limits.silence {
+                        return Ended::Dropped(DropReason::Silent);
+                    }
+                    beat = Instant::now() + self.limits.heartbeat;
+                    if self.side == Side::Accepted {
+                        self.outbox.push(&"[]".into());
+                    }
+                    // Every WebSocket answers this, so that silence means that it is gone.
+                    if let Err(ended) = feed(socket, Message::Ping(Bytes::new())).await {
+                        return ended;
+                    }
+                }
+                message = socket.next(), if resume.is_none() => {
+                    heard = Instant::now();
+                    let text = match message {
+                        Some(Ok(Message::Text(text))) => text,
+                        Some(Ok(Message::Close(_)) | Err(_)) | None => return Ended::ByPeer,
+                        // Pings are answered beneath us; binary frames are not GUN's.
+                        Some(Ok(_)) => continue,
+                    };
+                    let taken = self.take(&mut budget, text).await;
+                    if let Some(answer) = taken.answer {
+                        self.outbox.push(&answer.into());
+                    }
+                    if !taken.messages.is_empty() {
+                        let command =
+                            Command::Messages { link: self.link, messages: taken.messages };
+                        if self.commands.send(command).await.is_err() {
+                            return Ended::Cancelled;
+                        }
+                    }
+                    if let Some(reason) = taken.fault {
+                        self.counters.links_dropped(1);
+                        return Ended::Dropped(reason);
+                    }
+                    let wait = budget.wait(self.intake.limits(), Instant::now().into_std());
+                    if !wait.is_zero() {
+                        self.counters.throttled(1);
+                        resume = Some(Instant::now() + wait);
+                    }
+                }
+            }
+        }
+    }
+
+    async fn take(&self, budget: &mut LinkIntake, text: Utf8Bytes) -> Taken {
+        let now = now();
+        if text.len() < LONG_FRAME {
+            return self.intake.take(budget, &text, now.at, now.millis);
+        }
+        let (intake, mut moved) = (Arc::clone(&self.intake), budget.clone());
+        let reading = tokio::task::spawn_blocking(move || {
+            let taken = intake.take(&mut moved, &text, now.at, now.millis);
+            (moved, taken)
+        });
+        // It fails only when the runtime ends.
+        let Ok((back, taken)) = reading.await else { return Taken::default() };
+        *budget = back;
+        taken
+    }
+
+    /// Sends what waits.
+    async fn write<S>(&self, socket: &mut WebSocketStream<S>) -> ControlFlow<Ended>
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
+        while let Some(frame) = self.outbox.next_frame() {
+            match feed(socket, Message::text(frame)).await {
+                Ok(()) => {}
+                Err(ended) => return ControlFlow::Break(ended),
+            }
+        }
+        // Pings and answers to pings wait, too.
+        match timeout(WRITE_TIMEOUT, socket.flush()).await {
+            Ok(Ok(())) => {}
+            Ok(Err(_)) => return ControlFlow::Break(Ended::ByPeer),
+            Err(_) => return ControlFlow::Break(Ended::Dropped(DropReason::Slow)),
+        }
+        match self.outbox.closed() {
+            Some(reason) => ControlFlow::Break(Ended::Dropped(reason)),
+            None => ControlFlow::Continue(()),
+        }
+    }
+}
+
+async fn feed<S>(socket: &mut WebSocketStream<S>, message: Message) -> Result<(), Ended>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    match timeout(WRITE_TIMEOUT, socket.feed(message)).await {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(_)) => Err(Ended::ByPeer),
+        Err(_) => Err(Ended::Dropped(DropReason::Slow)),
+    }
+}

@@ -1,0 +1,126 @@
+//! The thread of the disk: what waits is written in one transaction.
+
+use std::{
+    collections::HashSet,
+    sync::mpsc::{Receiver, Sender, channel},
+};
+
+use tokio::sync::mpsc;
+use tokio_util::task::TaskTracker;
+
+use crate::{
+    gun::{DiskGraph, NodeDelta, Write},
+    json::Text,
+};
+
+/// Most writes of one transaction.
+const GROUP: usize = 4096;
+/// Answers that wait for the engine; the thread waits when there are more.
+const ANSWERS: usize = 1024;
+
+/// What the disk has done.
+#[derive(Debug)]
+pub(super) enum Done {
+    Loaded(NodeDelta),
+    Stored { batch: u64, is_stored: bool },
+}
+
+#[derive(Debug)]
+enum Order {
+    Load(Text),
+    Store { batch: u64, writes: Vec<Write> },
+}
+
+/// The engine's end. The engine bounds what waits in it.
+#[derive(Debug)]
+pub(super) struct DiskLink {
+    orders: Sender<Order>,
+    done: mpsc::Receiver<Done>,
+}
+
+impl DiskLink {
+    pub(super) fn load(&self, soul: Text) {
+        // The thread ends only after this end.
+        let _open = self.orders.send(Order::Load(soul));
+    }
+
+    pub(super) fn store(&self, batch: u64, writes: Vec<Write>) {
+        let _open = self.orders.send(Order::Store { batch, writes });
+    }
+
+    pub(super) async fn done(&mut self) -> Done {
+        match self.done.recv().await {
+            Some(done) => done,
+            None => std::future::pending().await,
+        }
+    }
+}
+
+/// Starts the thread. It ends, with all orders done, when the link is dropped.
+pub(super) fn start(disk: DiskGraph, tasks: &TaskTracker) -> DiskLink {
+    let (orders, receiver) = channel();
+    let (answers, done) = mpsc::channel(ANSWERS);
+    tasks.spawn_blocking(move || run(&disk, &receiver, &answers));
+    DiskLink { orders, done }
+}
+
+fn run(disk: &DiskGraph, orders: &Receiver<Order>, answers: &mpsc::Sender<Done>) {
+    let mut group = Group::default();
+    while let Ok(order) = orders.recv() {
+        group.take(disk, order, answers);
+        while group.writes.len() < GROUP
+            && let Ok(order) = orders.try_recv()
+        {
+            group.take(disk, order, answers);
+        }
+        group.commit(disk, answers);
+    }
+}
+
+/// Writes that are not committed yet.
+#[derive(Debug, Default)]
+struct Group {
+    batches: Vec<u64>,
+    writes: Vec<Write>,
+    souls: HashSet<Text>,
+}
+
+impl Group {
+    fn take(&mut self, disk: &DiskGraph, order: Order, answers: &mpsc::Sender<Done>) {
+        match order {
+            Order::Load(soul) => {
+                // A node with writes of this group is read behind them; others need not wait.
+                if self.souls.contains(&soul) {
+                    self.commit(disk, answers);
+                }
+                let node = disk.load(&soul).unwrap_or_else(|error| {
+                    tracing::error!(%error, "a node cannot be read");
+                    NodeDelta { soul, entries: Vec::new() }
+                });
+                // When the engine is gone, the writes that it has ordered are done all the same.
+                let _gone = answers.blocking_send(Done::Loaded(node));
+            }
+            Order::Store { batch, writes } => {
+                self.batches.push(batch);
+                self.souls.extend(writes.iter().map(|write| write.soul().clone()));
+                self.writes.extend(writes);
+            }
+        }
+    }
+
+    fn commit(&mut self, disk: &DiskGraph, answers: &mpsc::Sender<Done>) {
+        if self.batches.is_empty() {
+            return;
+        }
+        let written = disk.write(&self.writes);
+        if let Err(error) = &written {
+            tracing::error!(%error, "values cannot be written");
+        }
+        for batch in self.batches.drain(..) {
+            let is_stored = written.is_ok();
+            let _gone = answers.blocking_send(Done::Stored { batch, is_stored });
+        }
+        self.writes.clear();
+        self.souls.clear();
+    }
+}
