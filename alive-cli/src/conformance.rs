@@ -6,7 +6,7 @@ use std::{
     process::ExitCode,
 };
 
-use alive_core::conformance::{Kind, Report, VectorFile};
+use alive_core::conformance::{Check, Report, VectorFile};
 use anyhow::Context as _;
 
 use crate::output;
@@ -21,8 +21,8 @@ pub(crate) struct Args {
 }
 
 /// Every kind of every crate.
-fn kinds() -> impl Iterator<Item = &'static Kind> {
-    alive_core::conformance::KINDS
+fn kinds() -> impl Iterator<Item = &'static dyn Check> {
+    let kinds = alive_core::conformance::KINDS
         .iter()
         .chain(alive_avalon::conformance::KINDS)
         .chain(alive_hive::conformance::KINDS)
@@ -30,6 +30,9 @@ fn kinds() -> impl Iterator<Item = &'static Kind> {
         .chain(alive_playlist::conformance::KINDS)
         .chain(alive_node::conformance::KINDS)
         .chain(alive_stake::conformance::KINDS)
+        .chain(alive_db::conformance::KINDS);
+    let texts = alive_db::conformance::TEXT_KINDS.iter().map(|kind| kind as &dyn Check);
+    kinds.map(|kind| kind as &dyn Check).chain(texts)
 }
 
 /// A line per failing case, skipped kinds by name, and last the totals. Fails if any case failed or none could be read.

@@ -15,7 +15,7 @@ pub(super) fn ham(input: &Value, want: &Value) -> Result<(), String> {
     judge(decide_ham(input), want)
 }
 
-pub(super) fn hash(input: &Value, want: &Value) -> Result<(), String> {
+pub(super) fn hash(input: &str, want: &Value) -> Result<(), String> {
     judge(decide_hash(input), want)
 }
 
@@ -47,11 +47,12 @@ fn decide_ham(input: &Value) -> Result<Value, Refused> {
     Ok(out)
 }
 
-fn decide_hash(input: &Value) -> Result<Value, Refused> {
-    let put = json_of(member(input, "put")?)?;
-    let hash = gun::hash(&put);
+fn decide_hash(input: &str) -> Result<Value, Refused> {
+    let input = Json::parse(input)?;
+    let put = input.member("put").ok_or("no put")?;
+    let hash = gun::hash(put);
     // What our own answers carry must be the same.
-    let delta = Delta::from_json(&put, usize::MAX)?;
+    let delta = Delta::from_json(put, usize::MAX)?;
     if delta.hash() != hash {
         return Err(format!("as a delta it has {}, as JSON {hash}", delta.hash()).into());
     }
@@ -138,10 +139,10 @@ fn describe(message: &Message) -> Result<Value, Refused> {
     Ok(Value::Object(out))
 }
 
-fn json_of(value: &Value) -> Result<Json, Refused> {
+pub(super) fn json_of(value: &Value) -> Result<Json, Refused> {
     Ok(Json::parse(&value.to_string())?)
 }
 
-fn serde_of(json: &Json) -> Result<Value, Refused> {
+pub(super) fn serde_of(json: &Json) -> Result<Value, Refused> {
     Ok(serde_json::from_str(&json.print())?)
 }
