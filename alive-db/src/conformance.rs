@@ -1,10 +1,11 @@
-//! Checks of the golden vectors `gun.*` and `sea.*` (feature `testing`).
+//! Checks of the golden vectors `gun.*`, `sea.*` and `alivedb.*` (feature `testing`).
 //!
 //! Source of their fields: `spec/alivedb.md`, "Vectors".
 
 use alive_core::conformance::{Kind, TextKind};
 use serde_json::Value;
 
+mod alivedb;
 mod gun;
 mod sea;
 
@@ -19,6 +20,7 @@ pub const KINDS: &[Kind] = &[
 
 /// Those that depend on the order of keys or on the last digit of numbers: `serde_json` keeps neither.
 pub const TEXT_KINDS: &[TextKind] = &[
+    TextKind { name: "alivedb.stream", check: alivedb::stream },
     TextKind { name: "gun.hash", check: gun::hash },
     TextKind { name: "sea.digest", check: sea::digest },
     TextKind { name: "sea.user_node", check: sea::user_node },

@@ -8,6 +8,7 @@ use alive_core::conformance::VectorFile;
 use rstest::rstest;
 
 #[rstest]
+#[case("alivedb.stream")]
 #[case("gun.ham")]
 #[case("gun.hash")]
 #[case("gun.wire")]

@@ -22,3 +22,5 @@ pub use user_node::{UserSpace, owner, sign_node, sign_value};
 #[cfg(feature = "testing")]
 pub(crate) use work::sha256;
 pub use work::{content_hash, work};
+
+pub(crate) use account::random_text;

@@ -1,0 +1,210 @@
+//! AliveDB as a live cache, within one process.
+#![cfg(test)]
+#![cfg(feature = "testing")]
+
+use std::{sync::Arc, time::Duration};
+
+use alive_core::{
+    Index, Network, Op, Renditions, Segment, SignedOp, StreamId, Timestamp,
+    backend::{
+        Block, BlockRef, Commit, LiveCache, LiveCacheError, LiveSegment, SharedLiveCache,
+        SharedStreamStore, StreamStore as _,
+    },
+    memory::MemoryStreamStore,
+};
+use alive_db::{
+    database::{Changes, Database, DatabaseError},
+    gun::{Delta, NodeDelta, State, Value},
+    json::Text,
+    live_cache::AliveDb,
+    memory::MemoryDatabase,
+    schema::StreamSpace,
+    sea::{KeyPair, sign_node},
+};
+use futures_util::StreamExt as _;
+
+fn stream(link: &str) -> StreamId {
+    format!("hive/alice/{link}").parse().unwrap()
+}
+
+fn now() -> Timestamp {
+    let since = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap();
+    Timestamp::from_unix_ms(since.as_millis().try_into().unwrap())
+}
+
+fn now_ms() -> f64 {
+    std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap().as_secs_f64() * 1000.0
+}
+
+fn segment(seconds: &str) -> LiveSegment {
+    let content = "QmbFMke1KXqnYyBBWxB74N4c5SBnJMVAiMNRcGu6x1AwQH".parse().unwrap();
+    let segment = Segment::new(content, seconds.parse().unwrap());
+    LiveSegment { segment, renditions: Renditions::default(), at: now() }
+}
+
+fn keys() -> Arc<KeyPair> {
+    Arc::new(KeyPair::generate().unwrap())
+}
+
+#[tokio::test]
+async fn keeps_every_promise_of_a_live_cache() {
+    let cache = AliveDb::writer(Arc::new(MemoryDatabase::default()), keys());
+    alive_core::testing::live_cache(&cache, [&stream("a"), &stream("b")], now()).await;
+    let shared = SharedLiveCache::new(cache);
+    alive_core::testing::live_cache(&shared, [&stream("c"), &stream("d")], now()).await;
+}
+
+/// A store whose chain has this configure of the stream.
+async fn store_of(configure: &str) -> SharedStreamStore {
+    let op = Op::from_json(configure).unwrap();
+    let signed = SignedOp { account: "alice".parse().unwrap(), op };
+    let block = Block {
+        at: BlockRef { num: 1, id: "1".parse().unwrap() },
+        previous: "0".parse().unwrap(),
+        time: now(),
+        ops: vec![Ok(signed)],
+    };
+    let blocks = vec![Index::default().apply_block(&block).unwrap().changes];
+    let store = MemoryStreamStore::default();
+    let step = Commit::Apply { blocks, irreversible: 0 };
+    store.commit(&Network::hive(), &step).await.unwrap();
+    SharedStreamStore::new(store)
+}
+
+fn configure(more: &str) -> String {
+    format!(r#"{{"op":2,"link":"s"{more}}}"#)
+}
+
+async fn millis(cache: &impl LiveCache) -> Vec<u32> {
+    let list = cache.list(&stream("s"), Timestamp::EPOCH).await.unwrap();
+    list.iter().map(|held| held.segment.duration.as_micros() / 1000).collect()
+}
+
+#[tokio::test]
+async fn a_reader_follows_the_key_that_the_chain_names() {
+    let database = Arc::new(MemoryDatabase::default());
+    let [alice, mallory] = [keys(), keys()];
+    let store = store_of(&configure(&format!(r#","l2":"gundb","pub":"{}""#, alice.public()))).await;
+    let reader = AliveDb::reader(Arc::clone(&database), store);
+    let mut arriving = reader.subscribe(&stream("s")).await.unwrap();
+    let forger = AliveDb::writer(Arc::clone(&database), mallory);
+    forger.push(&stream("s"), segment("1.0")).await.unwrap();
+    let writer = AliveDb::writer(Arc::clone(&database), alice);
+    writer.push(&stream("s"), segment("2.0")).await.unwrap();
+    assert_eq!(millis(&reader).await, [2000]);
+    let segment = arriving.next().await.unwrap();
+    assert_eq!(segment.segment.duration.as_micros(), 2_000_000);
+}
+
+#[tokio::test]
+async fn a_stream_without_a_key_that_is_one_has_no_segments() {
+    let database = Arc::new(MemoryDatabase::default());
+    let alice = keys();
+    let writer = AliveDb::writer(Arc::clone(&database), Arc::clone(&alice));
+    writer.push(&stream("s"), segment("2.0")).await.unwrap();
+    let off_the_curve: String = alice.public().to_string().split('.').rev().collect();
+    for more in ["", r#","pub":"x""#, r#","pub":"a.b""#, &format!(r#","pub":"{off_the_curve}""#)] {
+        let reader = AliveDb::reader(Arc::clone(&database), store_of(&configure(more)).await);
+        assert_eq!(millis(&reader).await, [0; 0], "{more}");
+        assert!(reader.subscribe(&stream("s")).await.unwrap().next().await.is_none(), "{more}");
+        assert_eq!(reader.list(&stream("other"), Timestamp::EPOCH).await.unwrap(), []);
+    }
+    let more = format!(r#","pub":"{}""#, alice.public());
+    let reader = AliveDb::reader(Arc::clone(&database), store_of(&configure(&more)).await);
+    assert_eq!(millis(&reader).await, [2000], "the documented example gives a key only");
+}
+
+#[tokio::test]
+async fn a_reader_does_not_push() {
+    let store = SharedStreamStore::new(MemoryStreamStore::default());
+    let reader = AliveDb::reader(Arc::new(MemoryDatabase::default()), store);
+    let pushed = reader.push(&stream("s"), segment("1.0")).await;
+    assert!(matches!(pushed, Err(LiveCacheError::Refused { .. })));
+}
+
+#[tokio::test]
+async fn segments_expire_after_ten_minutes() {
+    let cache = AliveDb::writer(Arc::new(MemoryDatabase::default()), keys());
+    cache.push(&stream("s"), segment("1.0")).await.unwrap();
+    assert_eq!(millis(&cache).await, [1000]);
+    let later = |ahead: f64| cache.clone().with_clock(move || now_ms() + ahead);
+    assert_eq!(millis(&later(590_000.0)).await, [1000]);
+    assert_eq!(millis(&later(600_000.0)).await, [0; 0]);
+    assert_eq!(millis(&later(-10_000.0)).await, [0; 0], "what is from the future is not there yet");
+}
+
+/// The original sends the list before the segment.
+#[tokio::test]
+async fn a_segment_may_arrive_after_its_link() {
+    let database = Arc::new(MemoryDatabase::default());
+    let alice = keys();
+    let cache = AliveDb::writer(Arc::clone(&database), Arc::clone(&alice));
+    let mut arriving = cache.subscribe(&stream("s")).await.unwrap();
+    let space = StreamSpace::new(alice.public(), &stream("s"));
+    let live = segment("3.0");
+    let state = State::new(now_ms() - 50.0).unwrap();
+    let delta = space.push(&alice, &(&live).into(), [5; 24], state).unwrap();
+    let (item, links) = delta.nodes.split_first().unwrap();
+    database.put(Delta { nodes: links.to_vec() }).await.unwrap();
+    let mut parts = item.entries.chunks(1);
+    let part = |entries: &[_]| {
+        let node = NodeDelta { soul: item.soul.clone(), entries: entries.to_vec() };
+        Delta { nodes: vec![node] }
+    };
+    assert_eq!(millis(&cache).await, [0; 0], "a link alone is no segment");
+    database.put(part(parts.next().unwrap())).await.unwrap();
+    assert_eq!(millis(&cache).await, [0; 0], "nor is half of one");
+    let next = arriving.next();
+    let rest = async {
+        for entries in parts {
+            database.put(part(entries)).await.unwrap();
+        }
+    };
+    let (got, ()) = tokio::join!(next, rest);
+    assert_eq!(got.unwrap().segment, live.segment);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_link_that_leads_nowhere_holds_nobody_up_for_long() {
+    let database = Arc::new(MemoryDatabase::default());
+    let alice = keys();
+    let cache = AliveDb::writer(Arc::clone(&database), Arc::clone(&alice));
+    let mut arriving = cache.subscribe(&stream("s")).await.unwrap();
+    let list = StreamSpace::new(alice.public(), &stream("s")).list_soul().clone();
+    let nowhere = Value::Link(format!("~{}/nowhere", alice.public()).into());
+    let state = State::new(now_ms() - 50.0).unwrap();
+    let node = sign_node(&alice, list, [("k", nowhere)], state).unwrap();
+    database.put(Delta { nodes: vec![node] }).await.unwrap();
+    cache.push(&stream("s"), segment("4.0")).await.unwrap();
+    let began = tokio::time::Instant::now();
+    assert_eq!(arriving.next().await.unwrap().segment.duration.as_micros(), 4_000_000);
+    assert!(began.elapsed() <= Duration::from_secs(3), "{:?}", began.elapsed());
+    assert_eq!(millis(&cache).await, [4000]);
+}
+
+/// A database that is not there.
+#[derive(Debug)]
+struct Gone;
+
+impl Database for Gone {
+    async fn node(&self, _: &Text, _: Duration) -> Result<Option<NodeDelta>, DatabaseError> {
+        Err(DatabaseError::Unavailable("closed".into()))
+    }
+
+    async fn put(&self, _: Delta) -> Result<(), DatabaseError> {
+        Err(DatabaseError::Unavailable("closed".into()))
+    }
+
+    async fn watch(&self, _: &Text) -> Result<Changes, DatabaseError> {
+        Err(DatabaseError::Unavailable("closed".into()))
+    }
+}
+
+#[tokio::test]
+async fn a_database_that_is_gone_may_come_back() {
+    let cache = AliveDb::writer(Arc::new(Gone), keys());
+    let error = cache.push(&stream("s"), segment("1.0")).await.unwrap_err();
+    assert!(error.is_transient());
+    assert!(cache.list(&stream("s"), Timestamp::EPOCH).await.unwrap_err().is_transient());
+    assert!(cache.subscribe(&stream("s")).await.err().unwrap().is_transient());
+}
