@@ -11,6 +11,7 @@ mod sea;
 
 /// The kinds of vectors that this crate decides.
 pub const KINDS: &[Kind] = &[
+    Kind { name: "alivedb.token", check: alivedb::token },
     Kind { name: "gun.ham", check: gun::ham },
     Kind { name: "gun.wire", check: gun::wire },
     Kind { name: "sea.auth", check: sea::auth },
@@ -20,7 +21,9 @@ pub const KINDS: &[Kind] = &[
 
 /// Those that depend on the order of keys or on the last digit of numbers: `serde_json` keeps neither.
 pub const TEXT_KINDS: &[TextKind] = &[
+    TextKind { name: "alivedb.jwt", check: alivedb::jwt },
     TextKind { name: "alivedb.stream", check: alivedb::stream },
+    TextKind { name: "alivedb.validate", check: alivedb::validate },
     TextKind { name: "gun.hash", check: gun::hash },
     TextKind { name: "sea.digest", check: sea::digest },
     TextKind { name: "sea.user_node", check: sea::user_node },

@@ -1,11 +1,11 @@
 //! What the schema needs of a graph that others share: [`Database`].
 
-use std::{fmt::Debug, future::Future, pin::Pin, time::Duration};
+use std::{fmt::Debug, future::Future, pin::Pin};
 
-use futures_util::Stream;
+use futures_util::{Stream, stream};
 
 use crate::{
-    gun::{Delta, NodeDelta},
+    gun::{Delta, NodeDelta, Peer, PutError, Query, State},
     json::Text,
 };
 
@@ -14,14 +14,14 @@ pub type Changes = Pin<Box<dyn Stream<Item = NodeDelta> + Send>>;
 
 /// A graph that others share, whose every value has passed [`UserSpace`](crate::sea::UserSpace).
 pub trait Database: Debug + Send + Sync + 'static {
-    /// A node as far as it is known here; if it is not, as other peers answer within `wait`. `None` if nobody has it.
+    /// A node as far as it is known here; if it is not, as other peers answer within two seconds. `None` if nobody has
+    /// it.
     ///
     /// # Errors
     /// [`DatabaseError::Unavailable`].
     fn node(
         &self,
         soul: &Text,
-        wait: Duration,
     ) -> impl Future<Output = Result<Option<NodeDelta>, DatabaseError>> + Send;
 
     /// Stores values and shares them; returns once that is safe.
@@ -30,11 +30,14 @@ pub trait Database: Debug + Send + Sync + 'static {
     /// [`DatabaseError::Refused`], then none was taken; [`DatabaseError::Unavailable`].
     fn put(&self, delta: Delta) -> impl Future<Output = Result<(), DatabaseError>> + Send;
 
-    /// The changes of a node from now on; who does not keep up loses the oldest.
+    /// The changes of a node from now on, after what is there, which may come first; who does not keep up loses the oldest.
     ///
     /// # Errors
     /// [`DatabaseError::Unavailable`].
     fn watch(&self, soul: &Text) -> impl Future<Output = Result<Changes, DatabaseError>> + Send;
+
+    /// A state for what is written now, later than all before it.
+    fn next_state(&self) -> State;
 }
 
 /// Why a [`Database`] did not do what was asked.
@@ -47,6 +50,33 @@ pub enum DatabaseError {
     /// It is closed, overloaded, or its disk failed; trying again may help.
     #[error("{0}")]
     Unavailable(Box<str>),
+}
+
+impl Database for Peer {
+    async fn node(&self, soul: &Text) -> Result<Option<NodeDelta>, DatabaseError> {
+        Ok(self.get(Query::node(soul.clone())).await)
+    }
+
+    async fn put(&self, delta: Delta) -> Result<(), DatabaseError> {
+        match Self::put(self, delta).await {
+            Ok(_) => Ok(()),
+            Err(PutError::Refused(refused)) => Err(DatabaseError::Refused(refused.reason.into())),
+            Err(PutError::RefusedThere(reason)) => Err(DatabaseError::Refused(reason.into())),
+            Err(error) => Err(DatabaseError::Unavailable(error.to_string().into())),
+        }
+    }
+
+    async fn watch(&self, soul: &Text) -> Result<Changes, DatabaseError> {
+        let changes = self.subscribe(soul.clone()).await;
+        Ok(Box::pin(stream::unfold(changes, async |mut changes| {
+            let change = changes.next().await?;
+            Some(((*change).clone(), changes))
+        })))
+    }
+
+    fn next_state(&self) -> State {
+        Self::next_state(self)
+    }
 }
 
 /// Milliseconds since 1970 by the system's clock, with a fraction.

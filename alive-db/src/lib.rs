@@ -8,5 +8,9 @@ pub mod json;
 pub mod live_cache;
 #[cfg(feature = "testing")]
 pub mod memory;
+#[cfg(feature = "rest")]
+pub mod rest;
 pub mod schema;
 pub mod sea;
+#[cfg(feature = "rest")]
+pub mod token;

@@ -3,7 +3,7 @@
 use std::{
     collections::{HashMap, HashSet},
     fmt,
-    sync::{Arc, Mutex, PoisonError},
+    sync::Arc,
     time::Duration,
 };
 
@@ -21,7 +21,7 @@ use crate::{
     database::{Changes, Database, DatabaseError, system_millis},
     gun::{Delta, NodeDelta, Put, State, Value},
     json::Text,
-    schema::{Item, ItemLink, NewItem, StateClock, StreamSpace},
+    schema::{Item, ItemLink, NewItem, StreamSpace},
     sea::{KeyError, KeyPair, PublicKey, SignError, UserSpace},
 };
 
@@ -43,12 +43,16 @@ struct Shared<D> {
 
 /// Whose space a stream is in.
 enum Streamers {
+    /// Nobody says.
+    Asked,
     Chain(SharedStreamStore),
-    Own { keys: Arc<KeyPair>, states: Mutex<StateClock> },
+    Own {
+        keys: Arc<KeyPair>,
+    },
 }
 
 impl<D: Database> AliveDb<D> {
-    /// How long another peer may take to answer. Source: `spec/alivedb.md`, section 6.
+    /// How long a segment may come after its link. Source: `spec/alivedb.md`, section 6.
     const WAIT: Duration = Duration::from_secs(2);
     /// How many segments are fetched at once.
     const FETCHES: usize = 16;
@@ -57,7 +61,7 @@ impl<D: Database> AliveDb<D> {
 
     /// Pushes into the space of these keys, and lists from it.
     pub fn writer(database: Arc<D>, keys: Arc<KeyPair>) -> Self {
-        Self::new(database, Streamers::Own { keys, states: Mutex::default() })
+        Self::new(database, Streamers::Own { keys })
     }
 
     /// Follows the streams that this store knows.
@@ -65,15 +69,19 @@ impl<D: Database> AliveDb<D> {
         Self::new(database, Streamers::Chain(store))
     }
 
+    /// Reads the [items](Self::items) of whoever is asked for. As a live cache it knows no stream.
+    pub fn anonymous(database: Arc<D>) -> Self {
+        Self::new(database, Streamers::Asked)
+    }
+
     /// Takes another clock than the system's, in milliseconds since 1970. It must agree with the database's.
     #[must_use]
     pub fn with_clock(self, clock: impl Fn() -> f64 + Send + Sync + 'static) -> Self {
         let old = &self.shared;
         let streamers = match &old.streamers {
+            Streamers::Asked => Streamers::Asked,
             Streamers::Chain(store) => Streamers::Chain(store.clone()),
-            Streamers::Own { keys, .. } => {
-                Streamers::Own { keys: Arc::clone(keys), states: Mutex::default() }
-            }
+            Streamers::Own { keys } => Streamers::Own { keys: Arc::clone(keys) },
         };
         let mut shared = Shared::new(Arc::clone(&old.database), streamers);
         shared.clock = Box::new(clock);
@@ -116,21 +124,19 @@ impl<D: Database> Shared<D> {
     }
 
     fn sign(&self, stream: &StreamId, item: &NewItem) -> Result<Delta, PushError> {
-        let Streamers::Own { keys, states } = &self.streamers else {
+        let Streamers::Own { keys } = &self.streamers else {
             return Err(PushError::ReadOnly);
         };
         let mut random = [0; StreamSpace::RANDOM_LEN];
         getrandom::fill(&mut random).map_err(|_| PushError::Sign(KeyError::Library.into()))?;
-        let state = {
-            let mut states = states.lock().unwrap_or_else(PoisonError::into_inner);
-            states.next((self.clock)().floor()).ok_or(PushError::Clock)?
-        };
+        let state = self.database.next_state();
         Ok(StreamSpace::new(keys.public(), stream).push(keys, item, random, state)?)
     }
 
     /// Whose space a stream is in; `None` if the chain knows neither the stream nor a key that is one.
     async fn space(&self, stream: &StreamId) -> Result<Option<StreamSpace>, LiveCacheError> {
         let store = match &self.streamers {
+            Streamers::Asked => return Ok(None),
             Streamers::Own { keys, .. } => {
                 return Ok(Some(StreamSpace::new(keys.public(), stream)));
             }
@@ -153,13 +159,13 @@ impl<D: Database> Shared<D> {
         space: &StreamSpace,
         since_ms: f64,
     ) -> Result<Vec<(ItemLink, Item)>, DatabaseError> {
-        let Some(list) = self.database.node(space.list_soul(), AliveDb::<D>::WAIT).await? else {
+        let Some(list) = self.database.node(space.list_soul()).await? else {
             return Ok(Vec::new());
         };
         let links = self.links(space, &list, since_ms);
         let fetched: Vec<_> = stream::iter(links)
             .map(|link| async {
-                let node = self.database.node(&link.soul, AliveDb::<D>::WAIT).await?;
+                let node = self.database.node(&link.soul).await?;
                 Ok(node.and_then(|node| self.read(&node)).map(|item| (link, item)))
             })
             .buffered(AliveDb::<D>::FETCHES)
@@ -185,7 +191,7 @@ impl<D: Database> Shared<D> {
     async fn arriving(&self, link: &ItemLink) -> Option<Item> {
         let mut changes = self.database.watch(&link.soul).await.ok()?;
         let look = async || {
-            let node = self.database.node(&link.soul, AliveDb::<D>::WAIT).await.ok().flatten();
+            let node = self.database.node(&link.soul).await.ok().flatten();
             node.and_then(|node| self.read(&node))
         };
         let item = async {
@@ -206,9 +212,10 @@ impl<D> Clone for AliveDb<D> {
     }
 }
 
-impl<D: Database> fmt::Debug for AliveDb<D> {
+impl<D: fmt::Debug> fmt::Debug for AliveDb<D> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let streamers: &dyn fmt::Debug = match &self.shared.streamers {
+            Streamers::Asked => &"those asked for",
             Streamers::Chain(store) => store,
             Streamers::Own { keys, .. } => keys.public(),
         };
@@ -252,7 +259,7 @@ impl<D: Database> LiveCache for AliveDb<D> {
         let database = &self.shared.database;
         // First watch, then look: nothing is lost between the two.
         let changes = database.watch(space.list_soul()).await.map_err(failed)?;
-        let held = database.node(space.list_soul(), Self::WAIT).await.map_err(failed)?;
+        let held = database.node(space.list_soul()).await.map_err(failed)?;
         let mut seen = Seen::default();
         for (key, _, state) in held.into_iter().flat_map(|held| held.entries) {
             seen.is_new(key, state, 0.0);
@@ -285,9 +292,6 @@ fn unavailable(source: Box<dyn std::error::Error + Send + Sync>) -> LiveCacheErr
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum PushError {
-    /// The clock says no time.
-    #[error("the clock says no time")]
-    Clock,
     /// The database did not take it.
     #[error(transparent)]
     Database(#[from] DatabaseError),

@@ -3,7 +3,6 @@
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, PoisonError},
-    time::Duration,
 };
 
 use futures_util::stream;
@@ -11,7 +10,7 @@ use tokio::sync::broadcast;
 
 use crate::{
     database::{Changes, Database, DatabaseError, system_millis},
-    gun::{Delta, Merge, NodeDelta, merge},
+    gun::{Delta, Merge, NodeDelta, State, StateClock, merge},
     json::Text,
     sea::UserSpace,
 };
@@ -19,13 +18,12 @@ use crate::{
 /// Nodes in memory behind SEA's rules. Nothing is ever forgotten.
 ///
 /// ```
-/// use std::time::Duration;
 /// use alive_db::{database::Database, gun::{Delta, State, Value}, memory::MemoryDatabase};
 /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
 /// let database = MemoryDatabase::default();
 /// let state = State::new(5.0).ok_or("finite")?;
 /// database.put(Delta::of("room", "n", Value::from("x"), state)).await?;
-/// assert!(database.node(&"room".into(), Duration::ZERO).await?.is_some());
+/// assert!(database.node(&"room".into()).await?.is_some());
 /// # Ok(())
 /// # }
 /// ```
@@ -36,6 +34,7 @@ pub struct MemoryDatabase(Arc<Shared>);
 struct Shared {
     rules: UserSpace,
     nodes: Mutex<HashMap<Text, NodeDelta>>,
+    states: Mutex<StateClock>,
     watched: Mutex<HashMap<Text, broadcast::Sender<NodeDelta>>>,
 }
 
@@ -75,7 +74,7 @@ impl MemoryDatabase {
 }
 
 impl Database for MemoryDatabase {
-    async fn node(&self, soul: &Text, _: Duration) -> Result<Option<NodeDelta>, DatabaseError> {
+    async fn node(&self, soul: &Text) -> Result<Option<NodeDelta>, DatabaseError> {
         Ok(self.0.nodes.lock().unwrap_or_else(PoisonError::into_inner).get(soul).cloned())
     }
 
@@ -89,6 +88,11 @@ impl Database for MemoryDatabase {
             }
         }
         Ok(())
+    }
+
+    fn next_state(&self) -> State {
+        let mut states = self.0.states.lock().unwrap_or_else(PoisonError::into_inner);
+        states.next(system_millis().floor())
     }
 
     async fn watch(&self, soul: &Text) -> Result<Changes, DatabaseError> {

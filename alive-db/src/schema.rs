@@ -248,35 +248,6 @@ pub(crate) fn timestamp(state: State) -> Timestamp {
     Timestamp::from_unix_ms(state.millis().floor() as i64)
 }
 
-/// The states of what this process writes: the time, and within a millisecond a fraction that counts.
-/// Source: `spec/alivedb.md`, section 1.
-///
-/// ```
-/// let mut clock = alive_db::schema::StateClock::default();
-/// assert_eq!(clock.next(1000.0).unwrap().millis(), 1000.0);
-/// assert!(clock.next(1000.0).unwrap().millis() > 1000.0);
-/// assert!(clock.next(999.0).unwrap().millis() > 1000.0);
-/// ```
-#[derive(Clone, Debug, Default)]
-pub struct StateClock {
-    base_ms: f64,
-    count: u32,
-}
-
-impl StateClock {
-    /// The state of a write at `now_ms`, later than all before, even if the clock has gone back. `None` if the time is
-    /// not finite.
-    pub fn next(&mut self, now_ms: f64) -> Option<State> {
-        let last = self.base_ms + f64::from(self.count) / 999.0;
-        if now_ms > last {
-            (self.base_ms, self.count) = (now_ms, 0);
-        } else {
-            self.count = self.count.saturating_add(1);
-        }
-        State::new(self.base_ms + f64::from(self.count) / 999.0)
-    }
-}
-
 /// The whole part of a number in base 36, as JavaScript prints it.
 fn base36(number: f64) -> String {
     #[expect(

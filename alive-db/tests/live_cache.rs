@@ -187,7 +187,7 @@ async fn a_link_that_leads_nowhere_holds_nobody_up_for_long() {
 struct Gone;
 
 impl Database for Gone {
-    async fn node(&self, _: &Text, _: Duration) -> Result<Option<NodeDelta>, DatabaseError> {
+    async fn node(&self, _: &Text) -> Result<Option<NodeDelta>, DatabaseError> {
         Err(DatabaseError::Unavailable("closed".into()))
     }
 
@@ -198,6 +198,10 @@ impl Database for Gone {
     async fn watch(&self, _: &Text) -> Result<Changes, DatabaseError> {
         Err(DatabaseError::Unavailable("closed".into()))
     }
+
+    fn next_state(&self) -> State {
+        State::new(5.0).unwrap()
+    }
 }
 
 #[tokio::test]
@@ -207,4 +211,86 @@ async fn a_database_that_is_gone_may_come_back() {
     assert!(error.is_transient());
     assert!(cache.list(&stream("s"), Timestamp::EPOCH).await.unwrap_err().is_transient());
     assert!(cache.subscribe(&stream("s")).await.err().unwrap().is_transient());
+}
+
+/// A relay, and a peer that dials it.
+#[cfg(all(feature = "client", feature = "relay"))]
+mod over_the_wire {
+    use alive_db::{
+        gun::{Anyone, Peer, PeerConfig, PutError, Query, Relay, RelayLimits},
+        sea::UserSpace,
+    };
+
+    use super::*;
+
+    fn peer() -> Peer {
+        Peer::start(PeerConfig::default(), UserSpace::default()).unwrap()
+    }
+
+    async fn relay(peer: &Peer) -> String {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        Relay::start(peer, listener, RelayLimits::default()).unwrap().url()
+    }
+
+    async fn dial(peer: &Peer, url: &str) {
+        peer.dial(url).unwrap();
+        let connected = async {
+            while peer.holdings().links == 0 {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(20), connected).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn keeps_every_promise_in_one_peer() {
+        let cache = AliveDb::writer(Arc::new(peer()), keys());
+        alive_core::testing::live_cache(&cache, [&stream("a"), &stream("b")], now()).await;
+    }
+
+    #[tokio::test]
+    async fn keeps_every_promise_through_a_relay() {
+        let (node, streamer) = (peer(), peer());
+        dial(&streamer, &relay(&node).await).await;
+        let cache = AliveDb::writer(Arc::new(streamer), keys());
+        alive_core::testing::live_cache(&cache, [&stream("a"), &stream("b")], now()).await;
+    }
+
+    /// From segment stored to seen by a node, without polling.
+    #[tokio::test]
+    async fn a_node_sees_at_once_what_a_streamer_pushes() {
+        let (relaying, streamer, watcher) = (peer(), peer(), peer());
+        let url = relay(&relaying).await;
+        dial(&streamer, &url).await;
+        dial(&watcher, &url).await;
+        let alice = keys();
+        let configured = configure(&format!(r#","pub":"{}""#, alice.public()));
+        let node = AliveDb::reader(Arc::new(watcher), store_of(&configured).await);
+        let cache = AliveDb::writer(Arc::new(streamer), Arc::clone(&alice));
+        cache.push(&stream("s"), segment("1.0")).await.unwrap();
+        assert_eq!(millis(&node).await, [1000], "a late joiner reads what was there");
+        let mut arriving = node.subscribe(&stream("s")).await.unwrap();
+        for n in 2..12_u32 {
+            let (id, live) = (stream("s"), segment(&format!("{n}.0")));
+            let (pushed, got) = tokio::join!(cache.push(&id, live), arriving.next());
+            pushed.unwrap();
+            assert_eq!(got.unwrap().segment.duration.as_micros(), n * 1_000_000);
+        }
+        let items = node.items(alice.public(), &stream("s"), 0.0).await.unwrap();
+        assert_eq!(items.len(), 11);
+        assert_eq!(millis(&node).await, [1000], "each content once, as it was pushed first");
+    }
+
+    /// Hole 1, over the wire: what a stranger writes does not even reach the node.
+    #[tokio::test]
+    async fn a_relay_takes_nothing_that_its_owner_did_not_sign() {
+        let (relaying, mallory) = (peer(), Peer::start(PeerConfig::default(), Anyone).unwrap());
+        dial(&mallory, &relay(&relaying).await).await;
+        let alice = keys();
+        let soul = format!("~{}", alice.public());
+        let put = mallory.put(Delta::of(soul.as_str(), "k", "forged".into(), mallory.next_state()));
+        let put = put.await;
+        assert!(matches!(put, Err(PutError::RefusedThere(_))), "{put:?}");
+        assert!(relaying.get(Query::node(soul)).await.is_none());
+    }
 }

@@ -8,7 +8,10 @@ use alive_core::conformance::VectorFile;
 use rstest::rstest;
 
 #[rstest]
+#[case("alivedb.jwt")]
 #[case("alivedb.stream")]
+#[case("alivedb.token")]
+#[case("alivedb.validate")]
 #[case("gun.ham")]
 #[case("gun.hash")]
 #[case("gun.wire")]

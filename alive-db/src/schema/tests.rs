@@ -231,19 +231,6 @@ fn an_item_shows_where_it_stands() {
     assert_eq!(item.to_json().print(), json);
 }
 
-proptest! {
-    #[test]
-    fn states_only_grow(times in prop::collection::vec(1e12..2e12, 1..50)) {
-        let mut clock = StateClock::default();
-        let mut last = f64::NEG_INFINITY;
-        for time in times.into_iter().map(f64::floor).flat_map(|time| [time; 3]) {
-            let state = clock.next(time).unwrap().millis();
-            prop_assert!(state > last && state >= time, "{state} after {last} at {time}");
-            last = state;
-        }
-    }
-}
-
 #[rstest]
 #[case(0.0, "0")]
 #[case(35.9, "z")]

@@ -1,0 +1,8 @@
+//! The REST API as its clients see it: every route, shape and status of the original, and none of its holes.
+#![cfg(test)]
+#![cfg(feature = "testing")]
+
+mod holes;
+mod routes;
+mod support;
+mod tokens;
