@@ -1,7 +1,7 @@
 //! Questions: what peers and the own process ask us, and what we ask others for it.
 
 use std::{
-    collections::{BTreeMap, HashMap, HashSet},
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
     time::Instant,
 };
 
@@ -152,15 +152,14 @@ impl Hub {
 
     /// Asks a peer that was just dialled for all that is needed.
     pub(super) fn ask_again(&mut self, link: LinkId, now: Now) {
-        let mut wants = std::mem::take(&mut self.asks.wants);
-        wants.retain(|soul, _| self.is_needed(soul) || self.asks.pending_of(soul).next().is_some());
-        let mut queries: Vec<Query> = Vec::new();
-        for (soul, parts) in &wants {
-            queries
-                .extend(parts.iter().map(|part| Query { soul: soul.clone(), part: part.clone() }));
-        }
-        self.asks.wants = wants;
+        // What was wanted once and is needed no more is forgotten with the connection that told of it.
+        let mut queries: BTreeSet<Query> = self.watches.souls().map(Query::node).collect();
+        queries.extend(self.links.values().flat_map(|link| link.queries.iter().cloned()));
+        queries.extend(self.asks.pending.keys().cloned());
+        self.asks.wants.clear();
         for query in queries {
+            let parts = self.asks.wants.entry(query.soul.clone()).or_default();
+            parts.insert(query.part.clone());
             let id = self.send_get(link, &query, now);
             if let Some(ask) = self.asks.pending.get_mut(&query) {
                 ask.open.insert(id.clone());

@@ -90,7 +90,12 @@ impl Hub {
         if merged == Merge::Accept {
             let (soul, key, value) = (soul.clone(), key.clone(), value.clone());
             let entries = vec![(key.clone(), value.clone(), state)];
-            self.notify(&[NodeDelta { soul: soul.clone(), entries }]);
+            let nodes = [NodeDelta { soul: soul.clone(), entries }];
+            self.notify(&nodes);
+            // Who has asked since it came has not been told of it.
+            let id = self.ids.next();
+            self.tell_audience(&id, &nodes, None, &[], &[]);
+            self.settle_found(&nodes, now);
             writes.insert(0, Write::Put { soul, key, value, state });
         }
         self.store(writes, None);

@@ -215,7 +215,7 @@ impl Hub {
     }
 
     /// Sends values to all who have asked for them.
-    fn tell_audience(
+    pub(super) fn tell_audience(
         &mut self,
         id: &Text,
         nodes: &[NodeDelta],

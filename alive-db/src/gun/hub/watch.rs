@@ -21,6 +21,10 @@ impl Watches {
         self.souls.contains_key(soul)
     }
 
+    pub(super) fn souls(&self) -> impl Iterator<Item = Text> {
+        self.souls.keys().cloned()
+    }
+
     pub(super) fn of(&self, soul: &Text) -> Option<&Vec<WatchId>> {
         self.souls.get(soul)
     }

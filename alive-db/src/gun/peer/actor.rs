@@ -55,9 +55,7 @@ pub(super) enum Command {
         done: oneshot::Sender<Result<Stored, PutError>>,
     },
     #[cfg(feature = "client")]
-    Upstreams {
-        more: bool,
-    },
+    Upstreams,
     Watch {
         soul: Text,
         changes: broadcast::Sender<Arc<NodeDelta>>,
@@ -182,9 +180,8 @@ impl Actor {
                 self.hub.put(ticket, delta, now);
             }
             #[cfg(feature = "client")]
-            Command::Upstreams { more } => {
-                let upstreams = self.upstreams;
-                self.upstreams = if more { upstreams + 1 } else { upstreams.saturating_sub(1) };
+            Command::Upstreams => {
+                self.upstreams += 1;
                 self.hub.set_upstreams(self.upstreams);
             }
             Command::Watch { soul, changes } => {

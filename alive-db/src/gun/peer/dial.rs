@@ -31,8 +31,10 @@ impl Peer {
     ///
     /// # Errors
     /// It is no such URL.
-    pub fn dial(&self, url: &str) -> Result<(), UrlError> {
+    pub async fn dial(&self, url: &str) -> Result<(), UrlError> {
         let target = Target::parse(url)?;
+        // From now on a put waits for the relay's acknowledgement, even if it is not connected yet.
+        self.send(Command::Upstreams).await;
         let (shared, cancel) =
             (std::sync::Arc::downgrade(&self.shared), self.shared.cancel.clone());
         self.shared.tasks.spawn(dial(target, shared, cancel));
@@ -90,9 +92,6 @@ async fn dial(target: Target, shared: Weak<Shared>, cancel: CancellationToken) {
         .with_min_delay(FIRST_PAUSE)
         .with_max_delay(LONGEST_PAUSE)
         .without_max_times();
-    if !tell(&shared, true).await {
-        return;
-    }
     let mut pause = pauses.build();
     loop {
         let started = tokio::time::Instant::now();
@@ -115,16 +114,6 @@ async fn dial(target: Target, shared: Weak<Shared>, cancel: CancellationToken) {
             () = cancel.cancelled() => break,
             () = tokio::time::sleep(wait) => {}
         }
-    }
-    tell(&shared, false).await;
-}
-
-/// Tells the engine that there is one relay more, or less. Whether it still runs.
-async fn tell(shared: &Weak<Shared>, more: bool) -> bool {
-    let commands = shared.upgrade().map(|shared| shared.commands.clone());
-    match commands {
-        Some(commands) => commands.send(Command::Upstreams { more }).await.is_ok(),
-        None => false,
     }
 }
 

@@ -159,6 +159,17 @@ fn a_value_from_the_future_is_told_at_once_and_holds_in_its_time() {
 }
 
 #[test]
+fn who_asks_before_the_time_of_a_value_is_told_then() {
+    let mut net = Net::new(1);
+    let [writer, reader] = [(); 2].map(|()| net.client(0));
+    net.say(0, writer, &put("p", "s", &[("k", "later", EPOCH + 5000.0)]));
+    net.say(0, reader, &get("g", "s"));
+    assert_eq!(net.sent(0, reader)[0].get("put"), None);
+    net.wait(5_001);
+    assert_eq!(net.sent(0, reader)[0]["put"]["s"]["k"], "later");
+}
+
+#[test]
 fn values_from_the_future_are_bounded() {
     let mut net = Net::with(1, |mut config| {
         config.deferred = 2;

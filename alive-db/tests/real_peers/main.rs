@@ -1,0 +1,11 @@
+//! Unmodified GUN peers in Node.js against ours, both ways.
+//!
+//! They need Node.js with npm; the packages come from their registry once.
+#![cfg(test)]
+#![cfg(all(feature = "client", feature = "relay"))]
+
+mod clients;
+mod node;
+mod packages;
+mod relay;
+mod support;
