@@ -1,14 +1,16 @@
-//! Conforming media playlists from a timeline: the whole list at once, [`assemble`].
+//! Conforming media playlists from a timeline: the whole list at once, [`assemble`], or what is asked for of it,
+//! [`assemble_portion`].
 //!
 //! [`LivePlaylist`](crate::LivePlaylist) gives the same bytes one segment at a time.
 
 use std::num::NonZeroU32;
 
-use alive_core::{GatewayUrl, Segment, StorageKind};
+use alive_core::{ContentId, GatewayUrl, Segment, StorageKind};
 
 use crate::{
-    decimal::last_digit,
-    model::{MediaHeader, PlaylistType},
+    decimal::{last_digit, push_u64},
+    outline::Outline,
+    portion::Portion,
     write::{ENDLIST, push_header},
 };
 
@@ -32,6 +34,12 @@ pub struct ListSettings {
     pub target_seconds: NonZeroU32,
     /// What the segments are, told to players by the name in the URI: several refuse a segment without it.
     pub extension: Extension,
+    /// Whether the server that gives a live list understands delivery directives, see
+    /// [`ReloadRequest`](crate::ReloadRequest). The list offers them then; a list in a file must not.
+    pub directives: bool,
+    /// The initialisation section of fragments of MP4, named again behind each discontinuity. The node never sets it: the
+    /// protocol says of no stream where it is.
+    pub map: Option<ContentId>,
 }
 
 impl ListSettings {
@@ -52,13 +60,31 @@ impl ListSettings {
     pub fn extension(self, extension: Extension) -> Self {
         Self { extension, ..self }
     }
+
+    /// Sets whether the server understands delivery directives.
+    #[must_use]
+    pub fn directives(self, directives: bool) -> Self {
+        Self { directives, ..self }
+    }
+
+    /// Sets the initialisation section of all segments.
+    #[must_use]
+    pub fn map(self, map: ContentId) -> Self {
+        Self { map: Some(map), ..self }
+    }
 }
 
 impl Default for ListSettings {
     /// Segments of MPEG-TS, about 10 seconds each, from the host that serves the list.
     fn default() -> Self {
         const TWELVE: NonZeroU32 = NonZeroU32::MIN.saturating_add(11);
-        Self { gateway: None, target_seconds: TWELVE, extension: Extension::Ts }
+        Self {
+            gateway: None,
+            target_seconds: TWELVE,
+            extension: Extension::Ts,
+            directives: false,
+            map: None,
+        }
     }
 }
 
@@ -113,17 +139,54 @@ pub fn assemble<'s, I>(segments: I, ended: bool, settings: &ListSettings) -> Vec
 where
     I: IntoIterator<Item = &'s Segment, IntoIter: Clone>,
 {
+    assemble_portion(segments, ended, settings, Portion::default())
+}
+
+/// Writes what is asked for of the list of `segments`; see [`assemble`] and [`Portion`].
+///
+/// A window has neither of the two types, because segments leave it at the front, and keeps its numbers when the stream
+/// ends. Segments are left out of live lists only, and only where [`ListSettings::directives`] offers it.
+/// Source: `spec/hls.md`, sections 5 and 7.
+///
+/// ```
+/// use alive_core::Segment;
+/// use alive_playlist::{ListSettings, Portion, assemble_portion};
+/// let id = "QmbFMke1KXqnYyBBWxB74N4c5SBnJMVAiMNRcGu6x1AwQH".parse()?;
+/// let segments = vec![Segment::new(id, "10".parse()?); 100];
+/// let portion = Portion::default().window("60".parse()?);
+/// assert_eq!(String::from_utf8(assemble_portion(&segments, false, &ListSettings::default(), portion))?, "\
+/// #EXTM3U
+/// #EXT-X-VERSION:3
+/// #EXT-X-TARGETDURATION:12
+/// #EXT-X-MEDIA-SEQUENCE:94
+/// ".to_owned() + &(94..100).map(|n| format!(
+///     "#EXTINF:10.000000,\n/ipfs/QmbFMke1KXqnYyBBWxB74N4c5SBnJMVAiMNRcGu6x1AwQH?filename={n}.ts\n"
+/// )).collect::<String>());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub fn assemble_portion<'s, I>(
+    segments: I,
+    ended: bool,
+    settings: &ListSettings,
+    portion: Portion,
+) -> Vec<u8>
+where
+    I: IntoIterator<Item = &'s Segment, IntoIter: Clone>,
+{
     let segments = segments.into_iter();
-    let mut shape = Shape::new(settings);
-    let mut count = 0_usize;
+    let mut outline = Outline::new(settings);
     for segment in segments.clone() {
-        shape.add(segment);
-        count += 1;
+        outline.push(segment);
     }
-    let mut writer = SegmentWriter::new(settings);
+    let plan = outline.plan(portion, ended);
+    let mut writer = SegmentWriter::starting_at(plan.first, settings);
+    if plan.header.skipped_segments != 0 {
+        writer.keep_map();
+    }
+    let count = outline.len().saturating_sub(plan.first);
     let mut out = Vec::with_capacity(HEADER_ROOM + ENDLIST.len() + count * writer.usual_bytes());
-    push_header(&mut out, &shape.header(ended));
-    for segment in segments {
+    push_header(&mut out, &plan.header);
+    for segment in segments.skip(plan.first) {
         writer.push(&mut out, segment);
     }
     if ended {
@@ -133,40 +196,7 @@ where
 }
 
 /// More than any header takes.
-pub(crate) const HEADER_ROOM: usize = 128;
-
-/// What the header has to know of the segments.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Shape {
-    target: u32,
-    has_gap: bool,
-}
-
-impl Shape {
-    pub(crate) fn new(settings: &ListSettings) -> Self {
-        Self { target: settings.target_seconds.get(), has_gap: false }
-    }
-
-    /// Takes a segment into account; nothing that it changes is ever taken back.
-    pub(crate) fn add(&mut self, segment: &Segment) {
-        const MICROS_U32: u32 = 1_000_000;
-        self.target = self.target.max(segment.duration.as_micros().div_ceil(MICROS_U32));
-        self.has_gap |= segment.flags.gap();
-    }
-
-    pub(crate) fn target(self) -> u32 {
-        self.target
-    }
-
-    pub(crate) fn header(self, ended: bool) -> MediaHeader {
-        MediaHeader {
-            version: Some(if self.has_gap { 8 } else { 3 }),
-            playlist_type: Some(if ended { PlaylistType::Vod } else { PlaylistType::Event }),
-            ended,
-            ..MediaHeader::new(self.target.into())
-        }
-    }
-}
+pub(crate) const HEADER_ROOM: usize = 320;
 
 /// Writes segments one after another; what is the same in each is prepared once.
 #[derive(Clone, Debug)]
@@ -174,16 +204,46 @@ pub(crate) struct SegmentWriter {
     before_cid: Box<[u8]>,
     before_skylink: Box<[u8]>,
     file_name: FileName,
+    /// The line that names the initialisation section; empty without one.
+    map: Box<[u8]>,
+    /// Whether the next segment needs that line.
+    map_due: bool,
 }
 
 impl SegmentWriter {
-    /// Starts with number 0.
-    pub(crate) fn new(settings: &ListSettings) -> Self {
+    /// Starts with a segment of any number.
+    pub(crate) fn starting_at(number: usize, settings: &ListSettings) -> Self {
         let base = settings.gateway.as_ref().map_or("", GatewayUrl::base);
-        Self {
+        let mut writer = Self {
             before_cid: format!("{base}/ipfs/").into_bytes().into(),
             before_skylink: format!("{base}/").into_bytes().into(),
-            file_name: FileName::new(settings.extension),
+            file_name: FileName::new(number, settings.extension),
+            map: Box::default(),
+            map_due: true,
+        };
+        if let Some(map) = &settings.map {
+            // A gateway's address has no quote: its type sees to that.
+            let before = String::from_utf8_lossy(writer.before(map)).into_owned();
+            let line = format!("#EXT-X-MAP:URI=\"{before}{map}?filename=init.mp4\"\n");
+            writer.map = line.into_bytes().into();
+        }
+        writer
+    }
+
+    /// The reader knows the section in force.
+    pub(crate) fn keep_map(&mut self) {
+        self.map_due = false;
+    }
+
+    /// The line that names the initialisation section; empty without one.
+    pub(crate) fn map(&self) -> &[u8] {
+        &self.map
+    }
+
+    fn before(&self, content: &ContentId) -> &[u8] {
+        match content.kind() {
+            StorageKind::Skynet => &self.before_skylink,
+            _ => &self.before_cid,
         }
     }
 
@@ -198,14 +258,14 @@ impl SegmentWriter {
         if segment.flags.discontinuity() {
             out.extend_from_slice(b"#EXT-X-DISCONTINUITY\n");
         }
+        if std::mem::take(&mut self.map_due) || segment.flags.discontinuity() {
+            out.extend_from_slice(&self.map);
+        }
         if segment.flags.gap() {
             out.extend_from_slice(b"#EXT-X-GAP\n");
         }
         push_extinf(out, segment.duration.as_micros());
-        out.extend_from_slice(match segment.content.kind() {
-            StorageKind::Skynet => &self.before_skylink,
-            _ => &self.before_cid,
-        });
+        out.extend_from_slice(self.before(&segment.content));
         out.extend_from_slice(segment.content.as_bytes());
         out.extend_from_slice(&self.file_name.text);
         self.file_name.count_up();
@@ -222,9 +282,12 @@ struct FileName {
 impl FileName {
     const START: &str = "?filename=";
 
-    fn new(extension: Extension) -> Self {
-        let text = format!("{}0.{}\n", Self::START, extension.as_str()).into_bytes();
-        Self { text, dot: Self::START.len() + 1 }
+    fn new(number: usize, extension: Extension) -> Self {
+        let mut text = Self::START.as_bytes().to_vec();
+        push_u64(&mut text, u64::try_from(number).unwrap_or(u64::MAX));
+        let dot = text.len();
+        text.extend_from_slice(format!(".{}\n", extension.as_str()).as_bytes());
+        Self { text, dot }
     }
 
     fn count_up(&mut self) {
@@ -311,8 +374,9 @@ mod tests {
 
     #[test]
     fn file_names_count_up() {
-        let mut name = FileName::new(Extension::Mp4);
+        let mut name = FileName::new(0, Extension::Mp4);
         for number in 0..10_010 {
+            assert_eq!(name.text, FileName::new(number, Extension::Mp4).text);
             assert_eq!(name.text, format!("?filename={number}.mp4\n").into_bytes());
             name.count_up();
         }
@@ -335,6 +399,32 @@ mod tests {
         let flags: Vec<_> = list.segments().iter().map(|s| (s.gap, s.discontinuity)).collect();
         assert_eq!(flags, [(false, false), (true, true), (false, false)]);
         assert!(list.segments()[2].uri.as_str().ends_with("?filename=2.ts"));
+    }
+
+    #[test]
+    fn fragments_name_their_section_and_again_behind_a_discontinuity() {
+        let settings = ListSettings::default()
+            .gateway("https://gw.example".parse().unwrap())
+            .extension(Extension::M4s)
+            .map(SKYLINK.parse().unwrap())
+            .directives(true);
+        let broken = segment(CID, "10").with_flags(Flags::DISCONTINUITY);
+        let segments = [vec![segment(CID, "10"); 20], vec![broken; 1]].concat();
+        let list = text(&segments, false, &settings);
+        let map = format!("#EXT-X-MAP:URI=\"https://gw.example/{SKYLINK}?filename=init.mp4\"\n");
+        assert_eq!(list.matches(&map).count(), 2);
+        assert!(list.contains(&format!("#EXT-X-DISCONTINUITY\n{map}#EXTINF")));
+        let list = MediaPlaylist::read(list.as_bytes()).unwrap();
+        assert_eq!(list.header().version, Some(7));
+        assert!(list.segments().iter().all(|segment| segment.map.is_some()));
+
+        let portion = |portion| assemble_portion(&segments, false, &settings, portion);
+        let window = portion(Portion::default().window("40".parse().unwrap()));
+        let window = MediaPlaylist::read(&window).unwrap();
+        assert!(window.segments().iter().all(|segment| segment.map.is_some()));
+        // Who has the skipped segments knows their section.
+        let delta = String::from_utf8(portion(Portion::default().skip(true))).unwrap();
+        assert_eq!(delta.matches(&map).count(), 1, "{delta}");
     }
 
     #[test]

@@ -12,13 +12,16 @@ mod live;
 #[cfg(feature = "m3u8-rs")]
 mod m3u8;
 mod model;
+mod outline;
+mod portion;
 pub mod probe;
 mod read;
 mod recorder;
+mod reload;
 mod time;
 mod write;
 
-pub use assemble::{Extension, ListSettings, assemble};
+pub use assemble::{Extension, ListSettings, assemble, assemble_portion};
 pub use halive::{HaliveItem, HaliveTail, halive_playlist};
 pub use line_text::{FrameRate, LineTextError, Quoted, Title, Uri, Word};
 pub use live::{EndedPlaylist, LivePlaylist};
@@ -26,8 +29,10 @@ pub use live::{EndedPlaylist, LivePlaylist};
 pub use m3u8::{ConversionError, ConversionProblem};
 pub use model::{
     ByteRange, Key, KeyError, KeySet, KeySetError, Map, MediaHeader, MediaPlaylist, MediaSegment,
-    ModelError, MultivariantPlaylist, Playlist, PlaylistType, Resolution, Variant,
+    ModelError, MultivariantPlaylist, Playlist, PlaylistType, Resolution, ServerControl, Variant,
 };
+pub use portion::{Portion, Window, WindowError};
 pub use read::{AttributeProblem, MAX_LINE_BYTES, MAX_LIST_BYTES, Problem, ReadError};
 pub use recorder::{Progress, RecordedSegment, Recording, Restart, Unsupported};
+pub use reload::{Readiness, ReloadError, ReloadRequest};
 pub use time::{MediaDuration, MediaDurationError, ProgramDateTime};

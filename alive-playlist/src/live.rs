@@ -3,7 +3,10 @@
 use alive_core::Segment;
 
 use crate::{
-    assemble::{HEADER_ROOM, ListSettings, SegmentWriter, Shape},
+    assemble::{HEADER_ROOM, ListSettings, SegmentWriter},
+    model::MediaHeader,
+    outline::Outline,
+    portion::Portion,
     write::{ENDLIST, push_header},
 };
 
@@ -27,39 +30,39 @@ use crate::{
 #[derive(Debug)]
 pub struct LivePlaylist {
     writer: SegmentWriter,
-    shape: Shape,
-    count: u64,
+    outline: Outline,
+    /// Where each segment's lines end, counted from the end of the header. Four thousand million bytes are more than any
+    /// list has.
+    ends: Vec<u32>,
     text: Text,
 }
 
 impl LivePlaylist {
     /// A list without segments.
     pub fn new(settings: &ListSettings) -> Self {
-        let shape = Shape::new(settings);
+        let outline = Outline::new(settings);
         let mut text = Text { bytes: vec![0; HEADER_ROOM], start: HEADER_ROOM };
-        text.set_header(shape, false);
-        Self { writer: SegmentWriter::new(settings), shape, count: 0, text }
+        text.set_header(&outline.header(false));
+        Self { writer: SegmentWriter::starting_at(0, settings), outline, ends: Vec::new(), text }
     }
 
     /// Appends a segment. What is listed already does not change, but for the target duration and the version.
     pub fn push(&mut self, segment: &Segment) {
-        let before = self.shape;
-        self.shape.add(segment);
-        if self.shape != before {
-            self.text.set_header(self.shape, false);
+        if self.outline.push(segment) {
+            self.text.set_header(&self.outline.header(false));
         }
         self.writer.push(&mut self.text.bytes, segment);
-        self.count += 1;
+        self.ends.push(u32::try_from(self.text.bytes.len() - HEADER_ROOM).unwrap_or(u32::MAX));
     }
 
     /// Number of segments, and of the next one.
     pub fn segment_count(&self) -> u64 {
-        self.count
+        u64::try_from(self.outline.len()).unwrap_or(u64::MAX)
     }
 
     /// The target duration announced, in seconds. It only rises; a node keeps it over a restart.
     pub fn target_seconds(&self) -> u32 {
-        self.shape.target()
+        self.outline.target()
     }
 
     /// The list's text, of type EVENT.
@@ -67,10 +70,44 @@ impl LivePlaylist {
         self.text.as_bytes()
     }
 
+    /// What is asked for of the list: the bytes that [`assemble_portion`](crate::assemble_portion) gives, for the cost of
+    /// copying them.
+    ///
+    /// ```
+    /// # use alive_core::Segment;
+    /// # use alive_playlist::{ListSettings, LivePlaylist, Portion};
+    /// # let id = "QmbFMke1KXqnYyBBWxB74N4c5SBnJMVAiMNRcGu6x1AwQH".parse()?;
+    /// let mut list = LivePlaylist::new(&ListSettings::default().directives(true));
+    /// list.extend(&vec![Segment::new(id, "10".parse()?); 8640]);
+    /// let changes = list.portion(Portion::default().skip(true));
+    /// assert!(changes.len() < 2000 && list.as_bytes().len() > 700_000);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn portion(&self, portion: Portion) -> Vec<u8> {
+        let plan = self.outline.plan(portion, false);
+        let lines = self.lines_from(plan.first);
+        let mut out = Vec::with_capacity(HEADER_ROOM + lines.len());
+        push_header(&mut out, &plan.header);
+        let shows_map = plan.first == 0 || self.outline.is_discontinuity(plan.first);
+        if !shows_map && !lines.is_empty() && plan.header.skipped_segments == 0 {
+            out.extend_from_slice(self.writer.map());
+        }
+        out.extend_from_slice(lines);
+        out
+    }
+
+    /// The text from a segment on, as it stands in the list.
+    fn lines_from(&self, number: usize) -> &[u8] {
+        let before = number.checked_sub(1).map(|before| self.ends.get(before));
+        // Behind the last one there is nothing.
+        let start = before.map_or(Some(0), |end| usize::try_from(*end?).ok());
+        start.and_then(|start| self.text.bytes.get(HEADER_ROOM + start..)).unwrap_or_default()
+    }
+
     /// Closes the list: it becomes of type VOD and nothing can be added.
     #[must_use]
     pub fn end(mut self) -> EndedPlaylist {
-        self.text.set_header(self.shape, true);
+        self.text.set_header(&self.outline.header(true));
         self.text.bytes.extend_from_slice(ENDLIST);
         EndedPlaylist(self.text)
     }
@@ -81,14 +118,22 @@ impl Clone for LivePlaylist {
     fn clone(&self) -> Self {
         let mut bytes = Vec::with_capacity(self.text.bytes.capacity());
         bytes.extend_from_slice(&self.text.bytes);
-        Self { writer: self.writer.clone(), text: Text { bytes, start: self.text.start }, ..*self }
+        Self {
+            writer: self.writer.clone(),
+            outline: self.outline.clone(),
+            ends: self.ends.clone(),
+            text: Text { bytes, start: self.text.start },
+        }
     }
 }
 
 impl<'s> Extend<&'s Segment> for LivePlaylist {
     fn extend<I: IntoIterator<Item = &'s Segment>>(&mut self, segments: I) {
         let segments = segments.into_iter();
-        self.text.bytes.reserve(segments.size_hint().0.saturating_mul(self.writer.usual_bytes()));
+        let more = segments.size_hint().0;
+        self.text.bytes.reserve(more.saturating_mul(self.writer.usual_bytes()));
+        self.outline.reserve(more);
+        self.ends.reserve(more);
         for segment in segments {
             self.push(segment);
         }
@@ -124,12 +169,12 @@ impl Text {
         self.bytes.get(self.start..).unwrap_or_default()
     }
 
-    fn set_header(&mut self, shape: Shape, ended: bool) {
-        let mut header = Vec::with_capacity(HEADER_ROOM);
-        push_header(&mut header, &shape.header(ended));
-        self.start = HEADER_ROOM.saturating_sub(header.len());
+    fn set_header(&mut self, header: &MediaHeader) {
+        let mut text = Vec::with_capacity(HEADER_ROOM);
+        push_header(&mut text, header);
+        self.start = HEADER_ROOM.saturating_sub(text.len());
         let place = self.bytes.iter_mut().skip(self.start);
-        place.zip(header).for_each(|(byte, new)| *byte = new);
+        place.zip(text).for_each(|(byte, new)| *byte = new);
     }
 }
 
@@ -142,12 +187,15 @@ mod tests {
         let gap = alive_core::Flags::GAP;
         let id = "QmbFMke1KXqnYyBBWxB74N4c5SBnJMVAiMNRcGu6x1AwQH".parse().unwrap();
         let gap = Segment::new(id, "1".parse().unwrap()).with_flags(gap);
-        let settings = ListSettings::default().target_seconds(u32::MAX.try_into().unwrap());
-        let mut list = LivePlaylist::new(&settings);
-        list.push(&gap);
-        let mut header = Vec::new();
-        push_header(&mut header, &list.shape.header(false));
-        assert!(header.len() <= HEADER_ROOM && list.as_bytes().starts_with(&header));
+        for target in [u32::MAX, 14_400] {
+            let settings =
+                ListSettings::default().target_seconds(target.try_into().unwrap()).directives(true);
+            let mut list = LivePlaylist::new(&settings);
+            list.push(&gap);
+            let mut header = Vec::new();
+            push_header(&mut header, &list.outline.header(false));
+            assert!(header.len() <= HEADER_ROOM && list.as_bytes().starts_with(&header));
+        }
     }
 
     #[test]

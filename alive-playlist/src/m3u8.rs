@@ -39,7 +39,8 @@ impl From<&MediaPlaylist<'_>> for theirs::MediaPlaylist {
             segments: segments.collect(),
             version: header.version.and_then(|version| usize::try_from(version).ok()),
             target_duration: header.target_duration,
-            media_sequence: header.media_sequence,
+            // Theirs cannot say that segments were left out.
+            media_sequence: header.media_sequence.saturating_add(header.skipped_segments),
             discontinuity_sequence: header.discontinuity_sequence,
             end_list: header.ended,
             playlist_type: header.playlist_type.map(|playlist_type| match playlist_type {

@@ -3,12 +3,14 @@
 //! Texts borrow from the list that was read (`into_owned` cuts the tie). Unknown tags, comments, low-latency parts,
 //! `START`, `BITRATE`, `DATERANGE` and the renditions of a multivariant list are not kept.
 
+mod control;
 mod key;
 mod media;
 mod multivariant;
 
 use std::fmt;
 
+pub use control::ServerControl;
 pub use key::{Key, KeyError, KeySet, KeySetError};
 pub use media::{
     ByteRange, Map, MediaHeader, MediaPlaylist, MediaSegment, ModelError, PlaylistType,

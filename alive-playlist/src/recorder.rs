@@ -62,7 +62,11 @@ impl Recording {
         });
         Self {
             segments: segments.collect(),
-            media_sequence: list.header().media_sequence,
+            // No recorder leaves segments out; what was left out is not in the folder's list.
+            media_sequence: list
+                .header()
+                .media_sequence
+                .saturating_add(list.header().skipped_segments),
             ended: list.header().ended,
             may_be_cut: false,
             i_frames_only: list.header().i_frames_only,

@@ -8,7 +8,7 @@ use crate::{
     decimal::{push_seconds, push_u64},
     model::{
         ByteRange, Key, KeySet, Map, MediaHeader, MediaPlaylist, MediaSegment,
-        MultivariantPlaylist, Variant,
+        MultivariantPlaylist, ServerControl, Variant,
     },
 };
 
@@ -53,6 +53,7 @@ pub(crate) fn push_header(out: &mut Vec<u8>, header: &MediaHeader) {
         out.extend_from_slice(b"#EXT-X-INDEPENDENT-SEGMENTS\n");
     }
     push_number(out, b"#EXT-X-TARGETDURATION:", header.target_duration);
+    push_control(out, header.server_control);
     push_number(out, b"#EXT-X-MEDIA-SEQUENCE:", header.media_sequence);
     if header.discontinuity_sequence != 0 {
         push_number(out, b"#EXT-X-DISCONTINUITY-SEQUENCE:", header.discontinuity_sequence);
@@ -63,6 +64,31 @@ pub(crate) fn push_header(out: &mut Vec<u8>, header: &MediaHeader) {
     if header.i_frames_only {
         out.extend_from_slice(b"#EXT-X-I-FRAMES-ONLY\n");
     }
+    if header.skipped_segments != 0 {
+        push_number(out, b"#EXT-X-SKIP:SKIPPED-SEGMENTS=", header.skipped_segments);
+    }
+}
+
+/// Writes what the server offers, if it offers anything.
+fn push_control(out: &mut Vec<u8>, control: ServerControl) {
+    if control == ServerControl::default() {
+        return;
+    }
+    let mut separator: &[u8] = b"#EXT-X-SERVER-CONTROL:";
+    if control.can_block_reload {
+        out.extend_from_slice(separator);
+        out.extend_from_slice(b"CAN-BLOCK-RELOAD=YES");
+        separator = b",";
+    }
+    let times: [(&[u8], _); 2] =
+        [(b"CAN-SKIP-UNTIL=", control.can_skip_until), (b"HOLD-BACK=", control.hold_back)];
+    for (name, time) in times {
+        let Some(time) = time else { continue };
+        out.extend_from_slice(std::mem::replace(&mut separator, b","));
+        out.extend_from_slice(name);
+        push_seconds(out, time.as_micros());
+    }
+    out.push(b'\n');
 }
 
 fn push_segment(out: &mut Vec<u8>, segment: &MediaSegment<'_>, before: &InForce<'_, '_>) {
@@ -213,7 +239,9 @@ mod tests {
     #[test]
     fn tags_come_in_the_order_of_the_specification() {
         let text = "#EXTM3U\n#EXT-X-VERSION:8\n#EXT-X-INDEPENDENT-SEGMENTS\n#EXT-X-TARGETDURATION:10\n\
+            #EXT-X-SERVER-CONTROL:CAN-BLOCK-RELOAD=YES,CAN-SKIP-UNTIL=60.000000,HOLD-BACK=30.000000\n\
             #EXT-X-MEDIA-SEQUENCE:7\n#EXT-X-DISCONTINUITY-SEQUENCE:2\n#EXT-X-PLAYLIST-TYPE:VOD\n\
+            #EXT-X-SKIP:SKIPPED-SEGMENTS=3\n\
             #EXT-X-DISCONTINUITY\n#EXT-X-KEY:METHOD=AES-128,URI=\"k\",IV=0x1F,KEYFORMAT=\"f\",KEYFORMATVERSIONS=\"1\"\n\
             #EXT-X-MAP:URI=\"init.mp4\",BYTERANGE=\"100@5\"\n\
             #EXT-X-PROGRAM-DATE-TIME:2026-11-21T00:03:36.583Z\n#EXT-X-GAP\n#EXTINF:9.967000,Title, long\n\

@@ -2,7 +2,7 @@
 
 use std::{fmt, sync::Arc};
 
-use super::key::KeySet;
+use super::{control::ServerControl, key::KeySet};
 use crate::{
     line_text::{Quoted, Title, Uri},
     time::{MediaDuration, ProgramDateTime},
@@ -47,6 +47,11 @@ pub struct MediaHeader {
     pub independent_segments: bool,
     /// Whether the list holds single key frames for trick play instead of segments.
     pub i_frames_only: bool,
+    /// What the server offers to who reloads the list.
+    pub server_control: ServerControl,
+    /// How many segments at the front are left out because the reader has them: `EXT-X-SKIP`. They count for the numbers
+    /// of those behind them.
+    pub skipped_segments: u64,
 }
 
 impl MediaHeader {
@@ -61,6 +66,8 @@ impl MediaHeader {
             ended: false,
             independent_segments: false,
             i_frames_only: false,
+            server_control: ServerControl::default(),
+            skipped_segments: 0,
         }
     }
 }
@@ -108,7 +115,7 @@ impl<'a> MediaPlaylist<'a> {
 
     /// The segments with their sequence numbers.
     pub fn numbered(&self) -> impl DoubleEndedIterator<Item = (u64, &MediaSegment<'a>)> {
-        let first = self.header.media_sequence;
+        let first = self.header.media_sequence.saturating_add(self.header.skipped_segments);
         self.segments.iter().enumerate().map(move |(at, segment)| {
             // `push` and the reader refuse a list whose last number does not fit.
             (first.saturating_add(u64::try_from(at).unwrap_or(u64::MAX)), segment)
@@ -125,7 +132,8 @@ impl<'a> MediaPlaylist<'a> {
             return Err(ModelError::Full);
         }
         let count = u64::try_from(self.segments.len()).unwrap_or(u64::MAX);
-        if self.header.media_sequence.checked_add(count).is_none() {
+        let number = self.header.media_sequence.checked_add(self.header.skipped_segments);
+        if number.and_then(|number| number.checked_add(count)).is_none() {
             return Err(ModelError::Sequence);
         }
         let before = self.segments.last();
@@ -145,6 +153,9 @@ impl<'a> MediaPlaylist<'a> {
     ///
     /// Never below 3: durations are written with a fraction.
     pub fn lowest_version(&self) -> u64 {
+        if self.header.skipped_segments != 0 {
+            return 9;
+        }
         let list = match (self.header.i_frames_only, self.header.independent_segments) {
             (_, true) => 6,
             (true, false) => 4,

@@ -11,7 +11,10 @@ use super::{
 };
 use crate::{
     line_text::{Quoted, Title, Uri, Word},
-    model::{ByteRange, Key, KeySet, Map, MediaHeader, MediaPlaylist, MediaSegment, PlaylistType},
+    model::{
+        ByteRange, Key, KeySet, Map, MediaHeader, MediaPlaylist, MediaSegment, PlaylistType,
+        ServerControl,
+    },
     time::{MediaDuration, MediaDurationError, ProgramDateTime},
 };
 
@@ -21,6 +24,7 @@ const KEY: &str = "EXT-X-KEY";
 const MAP: &str = "EXT-X-MAP";
 const MEDIA_SEQUENCE: &str = "EXT-X-MEDIA-SEQUENCE";
 const PLAYLIST_TYPE: &str = "EXT-X-PLAYLIST-TYPE";
+const SKIP: &str = "EXT-X-SKIP";
 const TARGET_DURATION: &str = "EXT-X-TARGETDURATION";
 
 /// Whether a tag makes the list a media list, `#EXTINF` aside. Source: `spec/hls.md`, sections 3 and 12.
@@ -59,6 +63,7 @@ pub(super) struct MediaReader<'a> {
     discontinuity_sequence: Option<u64>,
     saw_playlist_type: bool,
     saw_discontinuity: bool,
+    saw_skip: bool,
     map: Option<Arc<Map<'a>>>,
     keys: KeySet<'a>,
     next: Next<'a>,
@@ -95,6 +100,7 @@ impl<'a> MediaReader<'a> {
             discontinuity_sequence: None,
             saw_playlist_type: false,
             saw_discontinuity: false,
+            saw_skip: false,
             map: None,
             keys: KeySet::default(),
             next: Next::default(),
@@ -129,6 +135,8 @@ impl<'a> MediaReader<'a> {
             "MEDIA-SEQUENCE" => return self.take_media_sequence(value),
             "PLAYLIST-TYPE" => return self.take_playlist_type(value),
             "PROGRAM-DATE-TIME" => self.next.program_date_time = ProgramDateTime::parse(value),
+            "SERVER-CONTROL" => self.header.server_control = server_control(value),
+            "SKIP" => return self.take_skip(value),
             "TARGETDURATION" => {
                 return set_once(&mut self.target_duration, TARGET_DURATION, value);
             }
@@ -151,6 +159,21 @@ impl<'a> MediaReader<'a> {
             return Err(Problem::Late(DISCONTINUITY_SEQUENCE));
         }
         set_once(&mut self.discontinuity_sequence, DISCONTINUITY_SEQUENCE, value)
+    }
+
+    fn take_skip(&mut self, value: &str) -> Result<(), Problem> {
+        if !self.segments.is_empty() {
+            return Err(Problem::Late(SKIP));
+        }
+        if std::mem::replace(&mut self.saw_skip, true) {
+            return Err(Problem::Twice(SKIP));
+        }
+        let broken = |problem| Problem::attribute(SKIP, problem);
+        let attributes = Attributes::parse(value).map_err(broken)?;
+        let count = attributes.plain("SKIPPED-SEGMENTS").map_err(broken)?;
+        let count = count.ok_or_else(|| broken(AttributeProblem::Missing("SKIPPED-SEGMENTS")))?;
+        self.header.skipped_segments = integer("SKIPPED-SEGMENTS", count)?;
+        Ok(())
     }
 
     fn take_playlist_type(&mut self, value: &str) -> Result<(), Problem> {
@@ -213,7 +236,8 @@ impl<'a> MediaReader<'a> {
         let target_duration = self.target_duration.ok_or(Problem::NoTargetDuration)?;
         let media_sequence = self.media_sequence.unwrap_or(0);
         let after_first = u64::try_from(self.segments.len().saturating_sub(1)).unwrap_or(u64::MAX);
-        if media_sequence.checked_add(after_first).is_none() {
+        let number = media_sequence.checked_add(self.header.skipped_segments);
+        if number.and_then(|number| number.checked_add(after_first)).is_none() {
             return Err(Problem::SequenceEnd);
         }
         let header = MediaHeader {
@@ -233,6 +257,18 @@ fn range_text(what: &'static str, value: &str) -> Result<RangeText, Problem> {
         Some((length, offset)) => (length, Some(integer(what, offset)?)),
     };
     Ok(RangeText { length: integer(what, length)?, offset })
+}
+
+/// What cannot be read is not offered: nobody needs it to play.
+fn server_control(value: &str) -> ServerControl {
+    let Ok(attributes) = Attributes::parse(value) else { return ServerControl::default() };
+    let plain = |name| attributes.plain(name).ok().flatten();
+    let time = |name| plain(name).and_then(|text| text.parse().ok());
+    ServerControl {
+        can_block_reload: plain("CAN-BLOCK-RELOAD") == Some("YES"),
+        can_skip_until: time("CAN-SKIP-UNTIL"),
+        hold_back: time("HOLD-BACK"),
+    }
 }
 
 fn map(value: &str) -> Result<Map<'_>, Problem> {

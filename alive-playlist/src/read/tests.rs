@@ -3,7 +3,7 @@
 use rstest::rstest;
 
 use super::*;
-use crate::model::ByteRange;
+use crate::model::{ByteRange, ServerControl};
 
 const HEAD: &str = "#EXTM3U\n#EXT-X-TARGETDURATION:10\n";
 
@@ -177,4 +177,28 @@ fn the_other_kind_of_list_is_told_apart() {
     assert_eq!(MediaPlaylist::read(master).unwrap_err().problem(), &Problem::Multivariant);
     let media = b"#EXTM3U\n#EXT-X-TARGETDURATION:1\n";
     assert_eq!(MultivariantPlaylist::read(media).unwrap_err().problem(), &Problem::Media);
+}
+
+#[rstest]
+#[case("#EXT-X-SKIP:\n")]
+#[case("#EXT-X-SKIP:SKIPPED-SEGMENTS=x\n")]
+#[case("#EXT-X-SKIP:SKIPPED-SEGMENTS=\"1\"\n")]
+#[case("#EXT-X-SKIP:SKIPPED-SEGMENTS=1\n#EXT-X-SKIP:SKIPPED-SEGMENTS=1\n")]
+#[case("#EXTINF:1,\na\n#EXT-X-SKIP:SKIPPED-SEGMENTS=1\n")]
+#[case(
+    "#EXT-X-MEDIA-SEQUENCE:1\n#EXT-X-SKIP:SKIPPED-SEGMENTS=18446744073709551615\n#EXTINF:1,\na\n"
+)]
+fn a_delta_that_would_number_its_segments_wrongly_is_refused(#[case] lines: &str) {
+    let text = format!("#EXTM3U\n#EXT-X-TARGETDURATION:1\n{lines}");
+    assert!(Playlist::read(text.as_bytes()).is_err(), "{lines}");
+}
+
+#[rstest]
+#[case("CAN-BLOCK-RELOAD=NO,CAN-SKIP-UNTIL=x,HOLD-BACK=-1")]
+#[case("CAN-BLOCK-RELOAD=\"YES\"")]
+#[case("nonsense")]
+#[case("CAN-SKIP-UNTIL=1,CAN-SKIP-UNTIL=1")]
+fn an_offer_that_cannot_be_read_is_none(#[case] offer: &str) {
+    let text = format!("#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXT-X-SERVER-CONTROL:{offer}\n");
+    assert_eq!(media(&text).header().server_control, ServerControl::default());
 }

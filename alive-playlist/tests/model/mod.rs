@@ -4,8 +4,8 @@ use std::{ops::Range, sync::Arc};
 
 use alive_playlist::{
     ByteRange, FrameRate, Key, KeySet, Map, MediaDuration, MediaHeader, MediaPlaylist,
-    MediaSegment, MultivariantPlaylist, PlaylistType, ProgramDateTime, Quoted, Resolution, Title,
-    Uri, Variant, Word,
+    MediaSegment, MultivariantPlaylist, PlaylistType, ProgramDateTime, Quoted, Resolution,
+    ServerControl, Title, Uri, Variant, Word,
 };
 use proptest::{collection::vec, option, prelude::*};
 
@@ -80,6 +80,20 @@ prop_compose! {
 }
 
 prop_compose! {
+    fn server_control()(
+        can_block_reload: bool,
+        times in vec(option::of(0..=MediaDuration::MAX_MICROS), 2),
+    ) -> ServerControl {
+        let time = |at: usize| times[at].map(|micros| MediaDuration::from_micros(micros).unwrap());
+        let mut control = ServerControl::default();
+        control.can_block_reload = can_block_reload;
+        control.can_skip_until = time(0);
+        control.hold_back = time(1);
+        control
+    }
+}
+
+prop_compose! {
     fn header()(
         version in option::of(any::<u64>()),
         target_duration: u64,
@@ -87,6 +101,8 @@ prop_compose! {
         discontinuity_sequence in prop_oneof![Just(0), any::<u64>()],
         playlist_type in prop_oneof![Just(None), Just(Some(PlaylistType::Event)), Just(Some(PlaylistType::Vod))],
         (ended, independent_segments, i_frames_only) in any::<(bool, bool, bool)>(),
+        server_control in server_control(),
+        skipped_segments in prop_oneof![3 => Just(0), 1 => any::<u64>().prop_map(|n| n >> 2)],
     ) -> MediaHeader {
         MediaHeader {
             version,
@@ -97,6 +113,8 @@ prop_compose! {
             ended,
             independent_segments,
             i_frames_only,
+            server_control,
+            skipped_segments,
         }
     }
 }
