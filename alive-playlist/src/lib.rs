@@ -18,6 +18,7 @@ pub mod probe;
 mod read;
 mod recorder;
 mod reload;
+mod rendition;
 mod time;
 mod write;
 
@@ -35,4 +36,5 @@ pub use portion::{Portion, Window, WindowError};
 pub use read::{AttributeProblem, MAX_LINE_BYTES, MAX_LIST_BYTES, Problem, ReadError};
 pub use recorder::{Progress, RecordedSegment, Recording, Restart, Unsupported};
 pub use reload::{Readiness, ReloadError, ReloadRequest};
+pub use rendition::{RenditionMeter, multivariant};
 pub use time::{MediaDuration, MediaDurationError, ProgramDateTime};
