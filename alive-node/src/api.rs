@@ -2,15 +2,17 @@
 //!
 //! | route | answer |
 //! |---|---|
-//! | `/`, `/get_stream_info`, `/get_stream_chunks`, `/stream/{author}/{link}` | as the original server gives them, see [`halive`] |
-//! | `/stream/{author}/{link}.m3u8` | the same list under a name that every player takes |
+//! | `/`, `/get_stream_info`, `/get_stream_chunks` | as the original server gives them, see [`halive`] |
+//! | `/stream/{author}/{link}`, the same with `.m3u8` | the list, see [`lists`] |
 //! | `/stream/{author}/{link}/health` | what the list lacks, and why |
 //! | `/ipfs/{cid}` | content of the embedded store, see [`Gateway`] |
 //!
 //! Every answer may be read by any web page. Errors are JSON, `{"error":"…"}`.
 
+mod encoding;
 pub(crate) mod fuzzing;
 mod halive;
+mod lists;
 mod query;
 
 use std::{sync::Arc, time::Duration};
@@ -35,7 +37,7 @@ use tower_http::{
     timeout::TimeoutLayer,
 };
 
-use crate::{accounts::Accounts, playlists::Playlists};
+use crate::{accounts::Accounts, explain::Explained, playlists::Playlists};
 
 /// Longest path and query, in bytes. The longest that means something has about 900.
 const MAX_URI: usize = 8192;
@@ -52,6 +54,8 @@ pub(crate) struct Api {
     accounts: Accounts,
     playlists: Playlists,
     gateway: Gateway,
+    /// How long an answer may take to begin, where the answer itself does not wait for something.
+    timeout: Duration,
 }
 
 impl Api {
@@ -74,24 +78,27 @@ impl Api {
                 }
             },
             playlists,
+            timeout: Duration::MAX,
         }
     }
 
-    /// All routes and what guards them. `timeout` bounds the time to the beginning of an answer.
+    /// All routes and what guards them. `timeout` bounds the time to the beginning of an answer, but where a client asked
+    /// to wait for something.
     pub(crate) fn router(self, timeout: Duration) -> Router {
         let content = self.gateway.clone().router();
+        let waiting = Router::new().route("/stream/{author}/{link}", get(lists::playlist));
         Router::new()
             .route("/", get(halive::root))
             .route("/get_stream_info", get(halive::stream_info))
             .route("/get_stream_chunks", get(halive::stream_chunks))
-            .route("/stream/{author}/{link}", get(halive::playlist))
-            .route("/stream/{author}/{link}/health", get(halive::health))
+            .route("/stream/{author}/{link}/health", get(lists::health))
             .merge(content)
+            .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, timeout))
+            .merge(waiting)
             .fallback(not_found)
             .method_not_allowed_fallback(not_allowed)
-            .with_state(Arc::new(self))
+            .with_state(Arc::new(Self { timeout, ..self }))
             .layer(middleware::from_fn(bounded_uri))
-            .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, timeout))
             .layer(CatchPanicLayer::custom(|_| {
                 tracing::error!(monotonic_counter.request_panics = 1_u64, "a request panicked");
                 error(StatusCode::INTERNAL_SERVER_ERROR, "internal error")
@@ -154,6 +161,14 @@ fn error(status: StatusCode, text: &str) -> Response {
         error: &'t str,
     }
     json(status, &Error { error: text })
+}
+
+/// Something failed that is not the client's fault.
+fn failed(why: &dyn std::error::Error) -> Response {
+    tracing::warn!(
+        error = %Explained(why), monotonic_counter.requests_failed = 1_u64, "request failed"
+    );
+    unavailable("the node cannot answer now")
 }
 
 /// Something that this node needs cannot be had; the same request may succeed later.

@@ -27,7 +27,7 @@ pub use event::NodeEvent;
 pub use indexer::{IndexError, Indexer, Progress};
 pub use node::{Node, RunningNode, StartError};
 pub use playlists::{
-    Health, HoleReason, Playlist, PlaylistConfig, PlaylistError, Playlists, PushHealth,
+    Health, HoleReason, ListText, Playlist, PlaylistConfig, PlaylistError, Playlists, PushHealth,
     SegmentHealth, SeqRange, Watched,
 };
 pub use presence::{Absence, Presence, PresenceConfig};

@@ -5,9 +5,11 @@
 //! what is ready. Lists that nobody asked for lately make room for others.
 
 mod checker;
+mod gzip;
 mod health;
 mod keeper;
 mod segments;
+mod text;
 mod view;
 
 use std::{
@@ -24,9 +26,9 @@ use alive_core::{
     backend::{SharedLiveCache, SharedStreamStore, StoreError, StreamStore as _},
     timeline,
 };
-use alive_playlist::ListSettings;
-use bytes::Bytes;
-use tokio::sync::{Notify, broadcast, broadcast::error::RecvError, watch};
+use alive_playlist::{ListSettings, Portion, Readiness, ReloadRequest};
+use moka::future::Cache;
+use tokio::sync::{Notify, Semaphore, broadcast, broadcast::error::RecvError, watch};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
@@ -37,9 +39,10 @@ use crate::{
 };
 pub use health::{Health, HoleReason, PushHealth, SegmentHealth, SeqRange};
 use keeper::Keeper;
+use text::Form;
+pub use text::ListText;
 pub use view::Playlist;
 use view::View;
-pub(crate) use view::etag;
 
 /// How lists are made and kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,6 +58,9 @@ pub struct PlaylistConfig {
     pub max_lists: usize,
     /// How much memory they may take together, in bytes.
     pub max_bytes: usize,
+    /// How much memory may be taken besides by what viewers ask for of them, windows and lists for other gateways, in
+    /// bytes.
+    pub max_form_bytes: usize,
 }
 
 impl Default for PlaylistConfig {
@@ -65,6 +71,7 @@ impl Default for PlaylistConfig {
             first_wait: Duration::from_secs(3),
             max_lists: 1024,
             max_bytes: 512 << 20,
+            max_form_bytes: 128 << 20,
         }
     }
 }
@@ -99,6 +106,12 @@ impl PlaylistConfig {
     pub fn max_bytes(self, max_bytes: usize) -> Self {
         Self { max_bytes, ..self }
     }
+
+    /// Sets how much memory windows and lists for other gateways may take, in bytes.
+    #[must_use]
+    pub fn max_form_bytes(self, max_form_bytes: usize) -> Self {
+        Self { max_form_bytes, ..self }
+    }
 }
 
 /// Why there is no list.
@@ -117,6 +130,12 @@ pub enum PlaylistError {
     /// The store failed.
     #[error("the stream store failed")]
     Store(#[from] StoreError),
+    /// The list did not get the segment that was waited for.
+    #[error("no such segment came within {0:?}")]
+    TimedOut(Duration),
+    /// A segment was waited for that no list has soon.
+    #[error("a segment is asked for that is too far behind the end of the list")]
+    TooFar,
 }
 
 /// Lists that are kept ready. A clone is another handle on the same ones.
@@ -132,6 +151,9 @@ struct Shared {
     config: PlaylistConfig,
     clock: Clock,
     entries: Mutex<HashMap<Key, Entry>>,
+    forms: Cache<Form, ListText>,
+    /// Forms that are made beside each other.
+    renders: Arc<Semaphore>,
     /// Counts requests, to know which list nobody asked for longest.
     requests: AtomicU64,
     cancel: CancellationToken,
@@ -178,32 +200,108 @@ struct Signals {
 #[derive(Clone, Debug)]
 pub struct Watched {
     playlist: Playlist,
+    ready: watch::Receiver<Option<Playlist>>,
     view: Arc<Mutex<View>>,
-    resolver: Resolver,
+    lists: Playlists,
     key: Key,
 }
 
 impl Watched {
-    /// The list as it is now.
+    /// How long somebody waits for a segment, in target durations. Source: `spec/hls.md`, section 7, `_HLS_msn`.
+    const PATIENCE_TARGETS: u32 = 3;
+
+    /// The list as it was when it was asked for, or waited for.
     pub fn playlist(&self) -> &Playlist {
         &self.playlist
     }
 
-    /// The same list with segments from another gateway.
-    pub fn with_gateway(&self, gateway: &GatewayUrl) -> Bytes {
-        lock(&self.view).render(gateway).into()
+    /// What is asked for of the list, plain and compressed, with segments from another gateway if one is given.
+    ///
+    /// The whole list and its delta update are ready; the rest is made for the first who asks, and kept while it is asked
+    /// for and the list does not change.
+    ///
+    /// # Errors
+    /// The node stops.
+    pub async fn text(
+        &self,
+        portion: Portion,
+        gateway: Option<&GatewayUrl>,
+    ) -> Result<ListText, PlaylistError> {
+        let Playlist { text, delta, ended, .. } = &self.playlist;
+        if gateway.is_none() && portion.window.is_none() {
+            return Ok(delta.as_ref().filter(|_| portion.skip).unwrap_or(text).clone());
+        }
+        // Nothing is left out of an archive.
+        let portion = portion.skip(portion.skip && !ended);
+        let gateway = gateway.cloned();
+        let form = Form { list: self.key.clone(), etag: text.etag.clone(), portion, gateway };
+        let made = self.lists.0.forms.try_get_with_by_ref(&form, self.make(&form)).await;
+        made.map_err(|_| PlaylistError::Overloaded)
+    }
+
+    /// Writes, names and compresses a form: milliseconds for a long list.
+    async fn make(&self, form: &Form) -> Result<ListText, PlaylistError> {
+        let permit = Arc::clone(&self.lists.0.renders).acquire_owned().await;
+        let (view, form) = (Arc::clone(&self.view), form.clone());
+        let making = tokio::task::spawn_blocking(move || {
+            let text = lock(&view).render(form.portion, form.gateway.as_ref());
+            drop(permit);
+            ListText::new(text)
+        });
+        making.await.map_err(|_| PlaylistError::Overloaded)
+    }
+
+    /// Waits until the list has what is asked for, three target durations at most.
+    ///
+    /// # Errors
+    /// It is asked for too much, it took too long, or the stream is gone.
+    pub async fn until(self, request: &ReloadRequest) -> Result<Self, PlaylistError> {
+        match readiness(request, &self.playlist) {
+            Readiness::Ready => return Ok(self),
+            Readiness::TooFar => return Err(PlaylistError::TooFar),
+            Readiness::Wait => {}
+        }
+        let longest = Duration::from_secs(self.playlist.target_seconds.into());
+        let longest = longest.saturating_mul(Self::PATIENCE_TARGETS);
+        let waited = tokio::time::timeout(longest, self.wait(request)).await;
+        waited.unwrap_or(Err(PlaylistError::TimedOut(longest)))
+    }
+
+    async fn wait(mut self, request: &ReloadRequest) -> Result<Self, PlaylistError> {
+        for _ in 0..Playlists::TRIES {
+            let is_ready = |playlist: &Option<Playlist>| {
+                let ready = |playlist| readiness(request, playlist) == Readiness::Ready;
+                playlist.as_ref().is_some_and(ready)
+            };
+            let found = self.ready.wait_for(is_ready).await.ok().and_then(|found| found.clone());
+            if let Some(playlist) = found {
+                self.playlist = playlist;
+                return Ok(self);
+            }
+            // The keeper ended: the stream was undone, or the list had to make room. Who waits asks for it again.
+            let Key { stream, quality, chain_only } = &self.key;
+            self = self.lists.get(stream, *quality, *chain_only).await?;
+        }
+        Err(PlaylistError::Overloaded)
     }
 
     /// What the list lacks, and why.
     pub fn health(&self) -> Health {
         let Key { stream, quality, .. } = &self.key;
-        lock(&self.view).health(stream.clone(), *quality, &self.resolver)
+        lock(&self.view).health(stream.clone(), *quality, &self.lists.0.resolver)
     }
+}
+
+fn readiness(request: &ReloadRequest, playlist: &Playlist) -> Readiness {
+    let next = u64::try_from(playlist.segments).unwrap_or(u64::MAX);
+    request.readiness(next, playlist.ended)
 }
 
 impl Playlists {
     /// How often a list may be dropped while somebody waits for it.
     const TRIES: usize = 3;
+    /// How many forms are made beside each other; each keeps a core busy.
+    const RENDERS: usize = 4;
 
     /// Makes lists from what the store and the resolver know, and from the live cache if there is one. With `presence`
     /// they tell which of their segments are not here.
@@ -214,7 +312,12 @@ impl Playlists {
         presence: Option<Presence>,
         config: PlaylistConfig,
     ) -> Self {
+        // This server understands them.
+        let list = config.list.clone().directives(true);
+        let config = config.list(list);
         Self(Arc::new(Shared {
+            forms: text::forms(config.max_form_bytes),
+            renders: Arc::new(Semaphore::new(Self::RENDERS)),
             store,
             live,
             resolver,
@@ -247,11 +350,10 @@ impl Playlists {
             };
             let mut ready = entry.ready;
             // It fails when the keeper ends first: the stream was undone, or the list had to make room.
-            if let Ok(playlist) = ready.wait_for(Option::is_some).await
-                && let Some(playlist) = playlist.clone()
-            {
-                let resolver = self.0.resolver.clone();
-                return Ok(Watched { playlist, view: entry.view, resolver, key });
+            let found = ready.wait_for(Option::is_some).await.ok().and_then(|found| found.clone());
+            if let Some(playlist) = found {
+                let lists = self.clone();
+                return Ok(Watched { playlist, ready, view: entry.view, lists, key });
             }
         }
         Err(PlaylistError::Overloaded)

@@ -70,6 +70,12 @@ impl LivePlaylist {
         self.text.as_bytes()
     }
 
+    /// The text in two pieces: the header, which may change, and the lines of the segments, which only grow.
+    pub fn header_and_lines(&self) -> (&[u8], &[u8]) {
+        let header = self.text.bytes.get(self.text.start..HEADER_ROOM).unwrap_or_default();
+        (header, self.lines_from(0))
+    }
+
     /// What is asked for of the list: the bytes that [`assemble_portion`](crate::assemble_portion) gives, for the cost of
     /// copying them.
     ///

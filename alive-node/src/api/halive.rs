@@ -7,26 +7,19 @@
 use std::sync::Arc;
 
 use alive_core::{
-    AccountName, GatewayUrl, LiveKey, LiveLayer, Quality, SegmentDuration, StreamId, Timestamp,
+    AccountName, GatewayUrl, LiveKey, LiveLayer, SegmentDuration, StreamId, Timestamp,
     backend::{StoredStream, StreamStore as _},
 };
-use alive_storage::serve::http::{has, not_modified, set};
 use axum::{
-    extract::{RawPathParams, State, rejection::RawPathParamsRejection},
-    http::{HeaderMap, StatusCode, Uri, header},
-    response::{IntoResponse as _, Response},
+    extract::State,
+    http::{StatusCode, Uri},
+    response::Response,
 };
-use bytes::Bytes;
 use serde::{Serialize, Serializer};
 
 use super::{
-    Api, HEALTH, error, json,
+    Api, error, failed, json,
     query::{Param, Query},
-    unavailable,
-};
-use crate::{
-    explain::Explained,
-    playlists::{Playlist, PlaylistError, Watched, etag},
 };
 
 /// The version of the original's database, which its clients may look at.
@@ -64,82 +57,6 @@ pub(super) async fn stream_chunks(State(api): State<Arc<Api>>, uri: Uri) -> Resp
     }
 }
 
-/// The list of a stream, by its name or with `.m3u8` behind it.
-pub(super) async fn playlist(
-    State(api): State<Arc<Api>>,
-    path: Result<RawPathParams, RawPathParamsRejection>,
-    uri: Uri,
-    headers: HeaderMap,
-) -> Response {
-    let query = Query::parse(uri.query());
-    let gateway: Option<GatewayUrl> = match query.get("gw") {
-        Param::Absent => None,
-        Param::Once(Some(gateway)) => match gateway.parse() {
-            Ok(gateway) => Some(gateway),
-            Err(why) => return error(StatusCode::BAD_REQUEST, &format!("gw: {why}")),
-        },
-        Param::Once(None) => return error(StatusCode::BAD_REQUEST, "gw: not a text"),
-        Param::Repeated => return error(StatusCode::BAD_REQUEST, "gw: given more than once"),
-    };
-    let watched = match api.watched(path, &query, ".m3u8").await {
-        Ok(watched) => watched,
-        Err(answer) => return answer,
-    };
-    let playlist = watched.playlist();
-    let Some(gateway) = gateway else {
-        return answer(playlist, playlist.bytes.clone(), &playlist.etag, &headers);
-    };
-    let bytes = watched.with_gateway(&gateway);
-    let etag = etag(&bytes);
-    answer(playlist, bytes, &etag, &headers)
-}
-
-/// What the list of a stream lacks, and why.
-pub(super) async fn health(
-    State(api): State<Arc<Api>>,
-    path: Result<RawPathParams, RawPathParamsRejection>,
-    uri: Uri,
-) -> Response {
-    match api.watched(path, &Query::parse(uri.query()), "").await {
-        Ok(watched) => json(StatusCode::OK, &watched.health()),
-        Err(answer) => answer,
-    }
-}
-
-fn answer(playlist: &Playlist, bytes: Bytes, etag: &str, asked: &HeaderMap) -> Response {
-    let mut headers = HeaderMap::new();
-    set(&mut headers, header::ETAG, etag);
-    set(&mut headers, header::CACHE_CONTROL, &cache_control(playlist));
-    set(&mut headers, HEALTH, &health_line(playlist));
-    if has(asked, etag) {
-        return not_modified(headers);
-    }
-    set(&mut headers, header::CONTENT_TYPE, "application/vnd.apple.mpegurl");
-    (StatusCode::OK, headers, bytes).into_response()
-}
-
-/// A live list is asked for anew each time; that of an ended stream only changes if something is repaired.
-/// Source: `spec/hls.md`, section 6.
-fn cache_control(playlist: &Playlist) -> String {
-    const ARCHIVE_SECONDS: u32 = 3600;
-    let good = playlist.passed == 0 && playlist.missing == 0 && !playlist.unchecked;
-    match (playlist.ended, good) {
-        (false, _) => "no-cache".to_owned(),
-        (true, true) => format!("public, max-age={ARCHIVE_SECONDS}"),
-        (true, false) => format!("public, max-age={}", playlist.target_seconds),
-    }
-}
-
-/// In one line what the list lacks.
-fn health_line(playlist: &Playlist) -> String {
-    let waiting = playlist.waiting.map(|seq| format!("waiting={seq}"));
-    let passed = (playlist.passed > 0).then(|| format!("lacking={}", playlist.passed));
-    let missing = (playlist.missing > 0).then(|| format!("missing={}", playlist.missing));
-    let gap = playlist.gap.then(|| "gap".to_owned());
-    let all: Vec<_> = [waiting, passed, missing, gap].into_iter().flatten().collect();
-    if all.is_empty() { "complete".to_owned() } else { all.join(", ") }
-}
-
 impl Api {
     /// The stream that `stream_author` and `stream_link` name, or the answer.
     async fn asked_stream(&self, uri: &Uri) -> Result<(StreamId, StoredStream), Response> {
@@ -166,63 +83,10 @@ impl Api {
             Err(why) => Err(failed(&why)),
         }
     }
-
-    /// The list that a path and its query name, or the answer.
-    async fn watched(
-        &self,
-        path: Result<RawPathParams, RawPathParamsRejection>,
-        query: &Query,
-        suffix: &str,
-    ) -> Result<Watched, Response> {
-        let id = self.stream_of(path, suffix).ok_or_else(no_stream)?;
-        let quality = match query.get("quality") {
-            Param::Absent => Quality::Src,
-            Param::Once(name) => name.unwrap_or_default().parse().map_err(|_| no_quality())?,
-            Param::Repeated => {
-                return Err(error(StatusCode::BAD_REQUEST, "quality: given more than once"));
-            }
-        };
-        let chain_only = query.get("l1only") == Param::Once(Some("1"));
-        match self.playlists.get(&id, quality, chain_only).await {
-            Ok(watched) => Ok(watched),
-            Err(PlaylistError::NoStream(_)) => Err(no_stream()),
-            Err(PlaylistError::NoQuality(_)) => Err(no_quality()),
-            Err(why) => Err(failed(&why)),
-        }
-    }
-
-    /// The stream that a path names. What cannot be read names none.
-    fn stream_of(
-        &self,
-        path: Result<RawPathParams, RawPathParamsRejection>,
-        suffix: &str,
-    ) -> Option<StreamId> {
-        let path = path.ok()?;
-        let part = |name| path.iter().find(|(key, _)| *key == name).map(|(_, value)| value);
-        let account = part("author").filter(|author| !author.contains('\0'))?;
-        let link = part("link")?;
-        let link = link.strip_suffix(suffix).unwrap_or(link);
-        Some(StreamId::new(self.network.clone(), account.parse().ok()?, link.parse().ok()?))
-    }
 }
 
 fn no_streamer() -> Response {
     error(StatusCode::OK, "Streamer does not exist")
-}
-
-fn no_stream() -> Response {
-    error(StatusCode::NOT_FOUND, "stream not found")
-}
-
-fn no_quality() -> Response {
-    error(StatusCode::NOT_FOUND, "stream has no such quality")
-}
-
-fn failed(why: &dyn std::error::Error) -> Response {
-    tracing::warn!(
-        error = %Explained(why), monotonic_counter.requests_failed = 1_u64, "request failed"
-    );
-    unavailable("the node cannot answer now")
 }
 
 /// A stream's state, in the order of the original.

@@ -31,6 +31,11 @@ impl Query {
         self.0.iter().map(|(name, _)| name.as_str())
     }
 
+    /// All parameters; `None` is a value as in [`Param::Once`].
+    pub(super) fn pairs(&self) -> impl Iterator<Item = (&str, Option<&str>)> {
+        self.0.iter().map(|(name, value)| (name.as_str(), value.as_deref()))
+    }
+
     pub(super) fn get(&self, name: &str) -> Param<'_> {
         let mut values = self.0.iter().filter(|(given, _)| given == name).map(|(_, value)| value);
         match (values.next(), values.next()) {

@@ -6,21 +6,23 @@ use alive_core::{
     ChunkContent, ContentId, Flags, GatewayUrl, Listed, Quality, Segment, Seq, StorageKind, Stream,
     Timeline, Timestamp, timeline,
 };
-use alive_playlist::{ListSettings, LivePlaylist, assemble};
-use bytes::Bytes;
-use sha2::{Digest as _, Sha256};
+use alive_playlist::{ListSettings, LivePlaylist, Portion, assemble_portion};
 
-use super::segments::{Pass, Segments};
+use super::{
+    gzip::GrowingGzip,
+    segments::{Pass, Segments},
+    text::ListText,
+};
 use crate::presence::Found;
 
 /// A list as it is served.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Playlist {
-    /// The text.
-    pub bytes: Bytes,
-    /// A name of these very bytes, in quotes: the same on every node that serves the same list.
-    pub etag: Box<str>,
+    /// The whole list.
+    pub text: ListText,
+    /// What a player that has a recent list of a live stream is given instead, when that is less.
+    pub delta: Option<ListText>,
     /// Whether the stream has ended, so that the list will only change if something is repaired.
     pub ended: bool,
     /// The target duration announced, in seconds.
@@ -49,6 +51,9 @@ pub(super) struct View {
     /// Which segments this node has; `None` when it does not look, or players fetch them from elsewhere.
     pub(super) segments: Option<Segments>,
     list: LivePlaylist,
+    /// How the list was begun: what is made of it anew follows the same rises of the target.
+    begun: ListSettings,
+    gzip: GrowingGzip,
     /// The first push that the timeline has not taken yet, as far as is known outside of it.
     next: Option<Seq>,
     published: Option<Playlist>,
@@ -69,6 +74,8 @@ impl View {
         Self {
             quality,
             list: LivePlaylist::new(&settings),
+            begun: settings.clone(),
+            gzip: GrowingGzip::default(),
             settings,
             stream,
             timeline: Timeline::new(quality, patience),
@@ -94,7 +101,9 @@ impl View {
         if self.timeline.ended() && !stream.info().ended {
             // The end was undone: the timeline will begin anew.
             self.next = Some(Seq::ZERO);
-            self.list = LivePlaylist::new(&self.lasting_settings());
+            self.begun = self.lasting_settings();
+            self.list = LivePlaylist::new(&self.begun);
+            self.gzip = GrowingGzip::default();
         }
         self.stream = stream;
         self.step_back();
@@ -171,26 +180,33 @@ impl View {
 
     /// About how many bytes it takes.
     pub(super) fn bytes(&self) -> usize {
-        /// What the timeline and the text take of each.
-        const SEGMENT: usize = size_of::<Listed>() + 32 + 2 * 120;
+        /// What the timeline and the text take of each, plain and compressed.
+        const SEGMENT: usize = size_of::<Listed>() + 32 + 8 + 2 * 120 + 2 * 50;
         const PUSH: usize = 128;
         let segment = SEGMENT + self.segments.as_ref().map_or(0, |_| Segments::BYTES);
         self.timeline.listed().len() * segment + self.stream.pushes().count() * PUSH
     }
 
-    /// The list with segments from another gateway, which may have what this node lacks.
-    pub(super) fn render(&self, gateway: &GatewayUrl) -> Vec<u8> {
-        let settings = self.lasting_settings().gateway(gateway.clone());
-        let segments = self.timeline.listed().iter().map(|listed| &listed.segment);
-        assemble(segments, self.timeline.ended(), &settings)
+    /// What is asked for of the list, with segments from another gateway, which may have what this node lacks.
+    pub(super) fn render(&self, portion: Portion, gateway: Option<&GatewayUrl>) -> Vec<u8> {
+        let ended = self.timeline.ended();
+        match gateway {
+            None if ended => self.archive(portion),
+            None => self.list.portion(portion),
+            Some(gateway) => {
+                let settings = if ended { self.lasting_settings() } else { self.begun.clone() };
+                let segments = self.timeline.listed().iter().map(|listed| &listed.segment);
+                assemble_portion(segments, ended, &settings.gateway(gateway.clone()), portion)
+            }
+        }
     }
 
     /// The archive's list. Segments that cannot be had keep their place. Source: `spec/hls.md`, section 3, "GAP".
-    fn write_archive(&self) -> Vec<u8> {
+    fn archive(&self, portion: Portion) -> Vec<u8> {
         let gaps = self.gaps();
         let segments = self.timeline.listed().iter().enumerate();
         let segments = segments.map(|(at, listed)| gaps.get(&at).unwrap_or(&listed.segment));
-        assemble(segments, true, &self.lasting_settings())
+        assemble_portion(segments, true, &self.lasting_settings(), portion)
     }
 
     /// The segments that this node lacks, as they are listed.
@@ -254,12 +270,12 @@ impl View {
             let new = listed.get(new..).unwrap_or_default();
             self.list.extend(new.iter().map(|listed| &listed.segment));
         }
-        let bytes = match shown {
-            Some(shown) if !grew && !ended => shown.bytes.clone(),
-            _ if ended => self.write_archive().into(),
-            _ => Bytes::copy_from_slice(self.list.as_bytes()),
+        let (text, delta) = match shown {
+            Some(shown) if !grew && !ended => (shown.text.clone(), shown.delta.clone()),
+            _ if ended => (self.archive_text(), None),
+            _ => (self.live_text(), self.delta_text()),
         };
-        let playlist = self.playlist(bytes, ended);
+        let playlist = self.playlist(text, delta, ended);
         if self.published.as_ref() == Some(&playlist) {
             return None;
         }
@@ -267,13 +283,31 @@ impl View {
         Some(playlist)
     }
 
-    fn playlist(&self, bytes: Bytes, ended: bool) -> Playlist {
-        let shown = self.published.as_ref().filter(|shown| shown.bytes == bytes);
+    /// The archive's text; it is named and compressed only when it is another one.
+    fn archive_text(&self) -> ListText {
+        let bytes = self.archive(Portion::default());
+        let shown = self.published.as_ref().map(|shown| &shown.text);
+        shown.filter(|shown| shown.bytes == bytes).cloned().unwrap_or_else(|| ListText::new(bytes))
+    }
+
+    fn live_text(&mut self) -> ListText {
+        let (header, lines) = self.list.header_and_lines();
+        let gzip = self.gzip.compress(header, lines);
+        ListText::with_gzip(self.list.as_bytes(), gzip)
+    }
+
+    /// Only what a player with a recent list lacks, if that is less than the list.
+    fn delta_text(&self) -> Option<ListText> {
+        let delta = self.list.portion(Portion::default().skip(true));
+        (delta.len() < self.list.as_bytes().len()).then(|| ListText::new(delta))
+    }
+
+    fn playlist(&self, text: ListText, delta: Option<ListText>, ended: bool) -> Playlist {
         let longest = self.timeline.listed().iter().map(|listed| listed.segment.duration).max();
         let longest = longest.map_or(0, |longest| longest.as_micros().div_ceil(1_000_000));
         Playlist {
-            etag: shown.map_or_else(|| etag(&bytes), |shown| shown.etag.clone()),
-            bytes,
+            text,
+            delta,
             ended,
             target_seconds: self.lasting_settings().target_seconds.get().max(longest),
             segments: self.timeline.listed().len(),
@@ -284,13 +318,6 @@ impl View {
             unchecked: self.segments.as_ref().is_some_and(|segments| segments.open() > 0),
         }
     }
-}
-
-/// The strong name of some bytes.
-pub(crate) fn etag(bytes: &[u8]) -> Box<str> {
-    let digest = Sha256::digest(bytes);
-    let half = digest.get(..16).unwrap_or_default();
-    format!("\"{}\"", data_encoding::HEXLOWER.encode(half)).into()
 }
 
 /// Segments on Skynet cannot be had from this node. Unless a gateway is set, the streamer's own is the best guess.

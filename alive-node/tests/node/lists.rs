@@ -30,7 +30,7 @@ async fn a_live_list_grows_and_becomes_an_archive() {
     let live = bench.list_until(LIST, |list| list.listed().len() == 3).await;
     assert_eq!(live.listed(), names(&all[0..3]));
     assert_eq!(live.header("content-type"), "application/vnd.apple.mpegurl");
-    assert_eq!(live.header("cache-control"), "no-cache");
+    assert_eq!(live.header("cache-control"), "public, max-age=1");
     assert_eq!(live.header("x-alive-health"), "complete");
     assert!(!live.ended());
     let relative = format!("\n/ipfs/{}?filename=0.ts\n", all[0].content);

@@ -2,6 +2,7 @@
 #![cfg(test)]
 
 mod api;
+mod delivery;
 mod gateway;
 mod kill;
 mod lists;

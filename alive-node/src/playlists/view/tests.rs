@@ -63,9 +63,9 @@ fn the_target_duration_never_goes_down() {
     view.set_stream(Arc::new(ended));
     let playlist = update(&mut view).unwrap();
     assert_eq!((playlist.segments, playlist.target_seconds), (1, 34));
-    let list = MediaPlaylist::read(&playlist.bytes).unwrap();
+    let list = MediaPlaylist::read(&playlist.text.bytes).unwrap();
     assert_eq!(list.header().target_duration, 34);
-    let other = view.render(&"https://gw.example".parse().unwrap());
+    let other = view.render(Portion::default(), Some(&"https://gw.example".parse().unwrap()));
     assert_eq!(MediaPlaylist::read(&other).unwrap().header().target_duration, 34);
 }
 
@@ -80,7 +80,7 @@ fn an_end_that_is_undone_makes_the_list_live_again() {
     let again = update(&mut view).unwrap();
     assert!(!again.ended);
     assert_eq!(again.segments, 1);
-    let list = MediaPlaylist::read(&again.bytes).unwrap();
+    let list = MediaPlaylist::read(&again.text.bytes).unwrap();
     assert_eq!((list.header().ended, list.segments().len()), (false, 1));
 }
 
@@ -147,21 +147,24 @@ fn an_archive_shows_gaps_in_place_and_heals() {
     }
     let lacking = view.publish().unwrap();
     assert_eq!((lacking.missing, lacking.unchecked, lacking.segments), (2, false, 4));
-    assert_ne!(lacking.etag, whole.etag);
-    let text = std::str::from_utf8(&lacking.bytes).unwrap();
+    assert_ne!(lacking.text.etag, whole.text.etag);
+    let text = std::str::from_utf8(&lacking.text.bytes).unwrap();
     let without = text.replace("#EXT-X-GAP\n", "").replace("VERSION:8", "VERSION:3");
-    assert_eq!(without.as_bytes(), &whole.bytes, "nothing else changes");
-    let list = MediaPlaylist::read(&lacking.bytes).unwrap();
+    assert_eq!(without.as_bytes(), &whole.text.bytes, "nothing else changes");
+    let list = MediaPlaylist::read(&lacking.text.bytes).unwrap();
     assert_eq!(list.header().version, Some(8));
     let flags: Vec<_> = list.segments().iter().map(|s| (s.gap, s.discontinuity)).collect();
     assert_eq!(flags, [(false, false), (true, false), (false, false), (true, true)]);
-    let other = view.render(&"https://gw.example".parse().unwrap());
+    let other = view.render(Portion::default(), Some(&"https://gw.example".parse().unwrap()));
     let other = MediaPlaylist::read(&other).unwrap();
     assert!(other.segments().iter().all(|segment| !segment.gap), "others may have them");
 
     assert!(view.settle(&content(1), Found::Here) && view.settle(&content(4), Found::Here));
     let healed = view.publish().unwrap();
-    assert_eq!((&healed.bytes, &healed.etag, healed.missing), (&whole.bytes, &whole.etag, 0));
+    assert_eq!(
+        (&healed.text.bytes, &healed.text.etag, healed.missing),
+        (&whole.text.bytes, &whole.text.etag, 0)
+    );
 }
 
 #[test]
@@ -171,11 +174,14 @@ fn a_live_list_only_tells_what_is_missing_until_it_ends() {
     let before = update(&mut view).unwrap();
     view.settle(&content(0), MISSING);
     let after = view.publish().unwrap();
-    assert_eq!((&after.bytes, &after.etag, after.missing), (&before.bytes, &before.etag, 1));
+    assert_eq!(
+        (&after.text.bytes, &after.text.etag, after.missing),
+        (&before.text.bytes, &before.text.etag, 1)
+    );
     apply(&mut stream, &[push(1, content(1), r#","len":4"#), end()]);
     view.set_stream(Arc::new(stream));
     let archive = update(&mut view).unwrap();
-    let list = MediaPlaylist::read(&archive.bytes).unwrap();
+    let list = MediaPlaylist::read(&archive.text.bytes).unwrap();
     let gaps: Vec<_> = list.segments().iter().map(|segment| segment.gap).collect();
     assert_eq!(gaps, [true, false]);
 }
