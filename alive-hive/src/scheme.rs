@@ -35,6 +35,10 @@ impl SignatureScheme for GraphenePlain {
         let signature: RecoverableSignature = signature
             .parse()
             .map_err(|_| SignatureError::Form("130 hexadecimal digits expected"))?;
+        // Hived knows headers from 27 on, for keys that are not compressed; chat knows only those that signers write.
+        if (27..31).contains(&signature.as_bytes()[0]) {
+            return Err(SignatureError::Form("a first byte of 31 to 34 expected"));
+        }
         let key = signature.recover(digest, RecoverRule::Plain);
         key.map(PublicKeyBytes::from).map_err(|_| SignatureError::NoKey)
     }
@@ -49,6 +53,7 @@ impl From<PublicKey> for PublicKeyBytes {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{keys::PrivateKey, signature::SignAlgorithm};
 
     #[test]
     fn a_signature_of_another_length_is_a_matter_of_form() {
@@ -57,5 +62,16 @@ mod tests {
         assert!(matches!(recover(&"1f".repeat(64)), Err(SignatureError::Form(_))));
         assert!(matches!(recover(&format!("{} ", "1f".repeat(65))), Err(SignatureError::Form(_))));
         assert_eq!(recover(&"ff".repeat(65)), Err(SignatureError::NoKey));
+    }
+
+    #[test]
+    fn a_header_that_no_signer_writes_is_a_matter_of_form() {
+        let key = PrivateKey::from_bytes(&[1; 32]).unwrap();
+        let digest = GraphenePlain.digest(b"hello");
+        let mut bytes = *RecoverableSignature::sign(&digest, &key, SignAlgorithm::Dhive).as_bytes();
+        bytes[0] -= 4;
+        let signature = RecoverableSignature::from_bytes(bytes).to_string();
+        let recovered = GraphenePlain.recover(&digest, &signature);
+        assert!(matches!(recovered, Err(SignatureError::Form(_))), "{recovered:?}");
     }
 }
