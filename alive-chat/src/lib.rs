@@ -1,0 +1,40 @@
+#![doc = include_str!("../README.md")]
+
+mod approval;
+mod archive;
+#[cfg(feature = "testing")]
+pub mod conformance;
+mod fields;
+#[cfg(test)]
+mod fixtures;
+mod json_text;
+mod look_alike;
+mod message;
+mod moment;
+mod networks;
+mod request;
+mod rules;
+mod safe_text;
+mod sign;
+mod stream_chat;
+mod verified;
+
+pub use approval::{ApprovalPolicy, Approver, Decision, check_applicant};
+pub use archive::{
+    ArchiveError, ArchiveLine, ArchiveLog, ArchiveReader, ArchiveWriteError, ArchiveWriter,
+    LogError,
+};
+pub use fields::{FieldValue, MessageError, SignatureText};
+pub use look_alike::{resembles, skeleton};
+pub use message::Message;
+pub use moment::Moment;
+pub use networks::{Account, AccountError, Family, Networks, NetworksError};
+pub use request::AccessRequest;
+pub use rules::{
+    Arrival, MAX_DRIFT_MS, MAX_REQUEST_AHEAD_MS, Refusal, Standing, check_message_time,
+    check_request_time, check_sender,
+};
+pub use safe_text::SafeText;
+pub use sign::{SharedSigner, SignError, Signer, SignerError};
+pub use stream_chat::{Signed, StreamChat};
+pub use verified::{KeySet, Recovered, Verified};
