@@ -18,9 +18,9 @@ mod readback;
 mod recorder;
 mod secret;
 mod settings;
+mod stake;
 mod storage;
 mod store;
-mod stake;
 mod stream;
 mod verify;
 

@@ -5,6 +5,7 @@
 //! | `/`, `/get_stream_info`, `/get_stream_chunks` | as the original server gives them, see [`halive`] |
 //! | `/stream/{author}/{link}`, the same with `.m3u8` | the list, see [`lists`] |
 //! | `/stream/{author}/{link}/health` | what the list lacks, and why |
+//! | `/stream/{author}/{link}/menu.m3u8` | the qualities that are delivered now (feature `stake`) |
 //! | `/ipfs/{cid}` | content of the embedded store, see [`Gateway`] |
 //!
 //! Every answer may be read by any web page. Errors are JSON, `{"error":"…"}`.
@@ -13,6 +14,8 @@ mod encoding;
 pub(crate) mod fuzzing;
 mod halive;
 mod lists;
+#[cfg(feature = "stake")]
+mod menu;
 mod query;
 
 use std::{sync::Arc, time::Duration};
@@ -54,6 +57,8 @@ pub(crate) struct Api {
     accounts: Accounts,
     playlists: Playlists,
     gateway: Gateway,
+    #[cfg(feature = "stake")]
+    renditions: Option<crate::renditions::RenditionDesk>,
     /// How long an answer may take to begin, where the answer itself does not wait for something.
     timeout: Duration,
 }
@@ -78,8 +83,16 @@ impl Api {
                 }
             },
             playlists,
+            #[cfg(feature = "stake")]
+            renditions: None,
             timeout: Duration::MAX,
         }
+    }
+
+    /// With renditions of other accounts.
+    #[cfg(feature = "stake")]
+    pub(crate) fn renditions(self, renditions: Option<crate::renditions::RenditionDesk>) -> Self {
+        Self { renditions, ..self }
     }
 
     /// All routes and what guards them. `timeout` bounds the time to the beginning of an answer, but where a client asked
@@ -87,7 +100,10 @@ impl Api {
     pub(crate) fn router(self, timeout: Duration) -> Router {
         let content = self.gateway.clone().router();
         let waiting = Router::new().route("/stream/{author}/{link}", get(lists::playlist));
-        Router::new()
+        let router = Router::new();
+        #[cfg(feature = "stake")]
+        let router = router.route("/stream/{author}/{link}/menu.m3u8", get(menu::menu));
+        router
             .route("/", get(halive::root))
             .route("/get_stream_info", get(halive::stream_info))
             .route("/get_stream_chunks", get(halive::stream_chunks))

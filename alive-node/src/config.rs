@@ -218,6 +218,9 @@ pub struct Backends {
     pub content: Option<SharedContentReader>,
     /// Where chunks that were read are kept.
     pub chunks: Option<SharedChunkCache>,
+    /// Who decides which renditions of other accounts are shown. Without it, the streamer's own are.
+    #[cfg(feature = "stake")]
+    pub renditions: Option<crate::renditions::RenditionDesk>,
 }
 
 impl Backends {
@@ -231,6 +234,8 @@ impl Backends {
             accounts: None,
             content: None,
             chunks: None,
+            #[cfg(feature = "stake")]
+            renditions: None,
         }
     }
 
@@ -263,5 +268,12 @@ impl Backends {
     #[must_use]
     pub fn chunks(self, chunks: SharedChunkCache) -> Self {
         Self { chunks: Some(chunks), ..self }
+    }
+
+    /// Sets who decides which renditions of other accounts are shown.
+    #[cfg(feature = "stake")]
+    #[must_use]
+    pub fn renditions(self, renditions: crate::renditions::RenditionDesk) -> Self {
+        Self { renditions: Some(renditions), ..self }
     }
 }

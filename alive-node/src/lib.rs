@@ -16,6 +16,8 @@ mod live;
 mod node;
 mod playlists;
 mod presence;
+#[cfg(feature = "stake")]
+mod renditions;
 mod resolver;
 mod server;
 mod store;
@@ -31,6 +33,8 @@ pub use playlists::{
     SegmentHealth, SeqRange, Watched,
 };
 pub use presence::{Absence, Presence, PresenceConfig};
+#[cfg(feature = "stake")]
+pub use renditions::{Menu, MenuItem, RenditionConfig, RenditionDesk};
 pub use resolver::{ChunkState, Resolver, ResolverConfig, Urgency};
 pub use server::serve;
 pub use store::{ChunkCache, SharedChunkCache, SqliteStore, SqliteStoreError};

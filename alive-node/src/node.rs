@@ -137,6 +137,8 @@ impl Node {
             playlists,
             backends.content,
         );
+        #[cfg(feature = "stake")]
+        let api = api.renditions(backends.renditions);
         let router = api.router(config.limits.request_timeout);
         running.tasks.spawn(server::serve(listener, router, config.limits, cancel));
         running.tasks.close();

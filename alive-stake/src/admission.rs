@@ -98,14 +98,15 @@ impl Admission {
     }
 
     /// Elections are by this round's set and the id of the block in which it began from now on. Who was struck out in
-    /// another round gets a new chance; told of the same round again, nothing changes.
-    pub fn begin_round(&mut self, set: RoundSet, block_id: &[u8]) {
+    /// another round gets a new chance; told of the same round again, nothing changes. Whether it was another.
+    pub fn begin_round(&mut self, set: RoundSet, block_id: &[u8]) -> bool {
         if self.set == set && *self.block_id == *block_id {
-            return;
+            return false;
         }
         self.set = set;
         self.block_id = block_id.into();
         self.struck.clear();
+        true
     }
 
     /// The streamer asks that an account's rendition be shown, elected or not.

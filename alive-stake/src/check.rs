@@ -44,8 +44,8 @@ impl SegmentFacts {
     }
 }
 
-/// What a rendition was promised to be.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// What a rendition was promised to be; by default anything.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Promise {
     /// Lines of the picture; `None` when nothing was promised.

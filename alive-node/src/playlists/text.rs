@@ -44,7 +44,7 @@ impl ListText {
 }
 
 /// The strong name of some bytes.
-fn etag(bytes: &[u8]) -> Box<str> {
+pub(crate) fn etag(bytes: &[u8]) -> Box<str> {
     let digest = Sha256::digest(bytes);
     let half = digest.get(..16).unwrap_or_default();
     format!("\"{}\"", data_encoding::HEXLOWER.encode(half)).into()

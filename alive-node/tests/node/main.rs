@@ -7,4 +7,6 @@ mod gateway;
 mod kill;
 mod lists;
 mod presence;
+#[cfg(feature = "stake")]
+mod renditions;
 mod support;
