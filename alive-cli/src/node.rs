@@ -12,7 +12,7 @@ use alive_node::{
     SqliteStore,
 };
 use alive_playlist::ListSettings;
-use alive_storage::{DiskStorage, GatewayStorage};
+use alive_storage::{DiskStorage, GatewayOptions, GatewayStorage};
 use anyhow::Context as _;
 
 use crate::{asked_to_stop, chain::ChainArgs, haf::HafArgs, output};
@@ -34,9 +34,10 @@ pub(crate) struct Args {
     /// Folder for the index and the block store.
     #[arg(long, env = "ALIVE_NODE_DATA", default_value = "alive-node-data", value_name = "FOLDER")]
     data: PathBuf,
-    /// Gateway to read chunks from, every byte checked; without it they come from the node's own block store.
-    #[arg(long, env = "ALIVE_CONTENT", value_name = "URL")]
-    content: Option<GatewayUrl>,
+    /// Gateway to read chunks from, every byte checked; of several, parted by commas, the next one is asked when one fails or
+    /// is slow. Without it chunks come from the node's own block store.
+    #[arg(long, env = "ALIVE_CONTENT", value_delimiter = ',', value_name = "URL")]
+    content: Vec<GatewayUrl>,
     /// Gateway that playlists send players to; by default where the content comes from.
     #[arg(long, env = "ALIVE_GATEWAY", value_name = "URL")]
     gateway: Option<GatewayUrl>,
@@ -61,11 +62,13 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
     let chunks = SharedChunkCache::new(index.clone());
     let store = SharedStreamStore::new(index);
     let source = args.haf.block_source(&args.chain, args.from_block)?;
-    let backends = match &args.content {
-        Some(gateway) => {
-            Backends::new(store, SharedStorage::new(GatewayStorage::new(gateway.clone())?))
+    let backends = match &args.content[..] {
+        gateways @ [_, ..] => {
+            let gateways =
+                GatewayStorage::of(gateways.iter().cloned(), &GatewayOptions::default())?;
+            Backends::new(store, SharedStorage::new(gateways))
         }
-        None => {
+        [] => {
             let content = DiskStorage::open_dir(args.data.join("store"))
                 .with_context(|| format!("block store in {}", args.data.display()))?;
             Backends::new(store, SharedStorage::new(content.clone()))
@@ -74,7 +77,7 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
     };
 
     let mut list = ListSettings::default().target_seconds(args.target_seconds);
-    if let Some(gateway) = args.gateway.or(args.content) {
+    if let Some(gateway) = args.gateway.or(args.content.into_iter().next()) {
         list = list.gateway(gateway);
     }
     let playlists =
@@ -93,11 +96,11 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
 /// A server for the content of a store alone: it indexes nothing.
 pub(crate) async fn serve_content(
     address: SocketAddr,
-    content: DiskStorage,
+    storage: SharedStorage,
+    content: SharedContentReader,
 ) -> anyhow::Result<RunningNode> {
     let nothing = SharedStreamStore::new(MemoryStreamStore::default());
-    let backends = Backends::new(nothing, SharedStorage::new(content.clone()))
-        .content(SharedContentReader::new(content));
+    let backends = Backends::new(nothing, storage).content(content);
     Ok(Node::start(NodeConfig::default().address(address), backends).await?)
 }
 

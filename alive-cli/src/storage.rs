@@ -1,14 +1,15 @@
-//! Which storage a demo keeps its content in: [`StorageArgs`].
+//! Which storage a stream keeps its content in: [`StorageArgs`].
 
-use std::{net::Ipv4Addr, path::Path};
+use std::{net::Ipv4Addr, num::NonZeroUsize, path::Path};
 
 use alive_core::{GatewayUrl, StorageKind, backend::SharedStorage};
 use alive_node::{ServerLimits, SharedContentReader};
 use alive_storage::{
     DiskStorage, GatewayOptions, GatewayStorage, HttpOptions, KuboStorage, SkynetStorage,
+    adapters::Quorum,
     serve::{Face, FaceConfig},
 };
-use anyhow::Context as _;
+use anyhow::{Context as _, ensure};
 use tokio::{net::TcpListener, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 
@@ -31,15 +32,19 @@ pub(crate) struct StorageArgs {
     /// Where content is kept.
     #[arg(long, env = "ALIVE_STORAGE", value_enum, default_value_t = Place::Embedded)]
     storage: Place,
-    /// Address of the IPFS node's RPC, or of the Skynet portal; without it `kubo` and `gateway` use a node that the program
-    /// shows of its own store.
+    /// Address of the IPFS node's RPC, or of the Skynet portal; several IPFS nodes are parted by commas. Without it the demo's
+    /// `kubo` and `gateway` use a node that the program shows of its own store.
     #[arg(
         long,
         env = "ALIVE_STORAGE_URL",
+        value_delimiter = ',',
         value_name = "URL",
         required_if_eq("storage", "skynet")
     )]
-    storage_url: Option<GatewayUrl>,
+    storage_url: Vec<GatewayUrl>,
+    /// How many of several IPFS nodes must have content before it counts as stored; all, unless told otherwise.
+    #[arg(long, env = "ALIVE_STORAGE_NEED", value_name = "K", requires = "storage_url")]
+    storage_need: Option<NonZeroUsize>,
     /// Gateway of that node, for players and for `gateway`; by default at the same address.
     #[arg(long, env = "ALIVE_STORAGE_GATEWAY", value_name = "URL", requires = "storage_url")]
     storage_gateway: Option<GatewayUrl>,
@@ -58,6 +63,8 @@ pub(crate) struct Ready {
     pub(crate) content: Option<SharedContentReader>,
     /// Where players fetch segments, if not from the node.
     pub(crate) gateway: Option<GatewayUrl>,
+    /// The nodes, some of which may still be catching up.
+    nodes: Option<Quorum<KuboStorage>>,
     own: Option<Own>,
 }
 
@@ -69,8 +76,11 @@ struct Own {
 }
 
 impl Ready {
-    /// Ends what was started for it.
+    /// Ends what was started for it, when slow nodes have what the others have.
     pub(crate) async fn shutdown(self) {
+        if let Some(nodes) = self.nodes {
+            nodes.settle().await;
+        }
         if let Some(Own { cancel, server }) = self.own {
             cancel.cancel();
             // It ends by itself once it is told to, whatever it was doing.
@@ -91,22 +101,27 @@ impl StorageArgs {
                 get: storage,
                 content: Some(SharedContentReader::new(store)),
                 gateway: None,
+                nodes: None,
                 own: None,
             });
         }
-        let (url, own) = match &self.storage_url {
-            Some(url) => (url.clone(), None),
-            None => show(folder).await.map(|(url, own)| (url, Some(own)))?,
+        let (urls, own) = match &self.storage_url[..] {
+            [] => show(folder).await.map(|(url, own)| (vec![url], Some(own)))?,
+            urls => (urls.to_vec(), None),
         };
-        let gateway = self.storage_gateway.clone().unwrap_or_else(|| url.clone());
+        let first = urls.first().context("--storage-url")?;
+        let gateway = self.storage_gateway.clone().unwrap_or_else(|| first.clone());
         let options = HttpOptions::default();
-        let kind = match self.storage {
-            Place::Skynet => StorageKind::Skynet,
-            _ => StorageKind::Ipfs,
-        };
-        let put = match kind {
-            StorageKind::Skynet => SharedStorage::new(SkynetStorage::new(url, &options)?),
-            _ => SharedStorage::new(KuboStorage::new(url, &options)?),
+        let (kind, put, nodes) = match self.storage {
+            Place::Skynet => {
+                ensure!(urls.len() == 1, "--storage skynet takes one --storage-url");
+                let portal = SkynetStorage::new(first.clone(), &options)?;
+                (StorageKind::Skynet, SharedStorage::new(portal), None)
+            }
+            _ => {
+                let nodes = self.nodes(&urls, &options)?;
+                (StorageKind::Ipfs, SharedStorage::new(nodes.clone()), Some(nodes))
+            }
         };
         let get = match self.storage {
             Place::Gateway => {
@@ -115,7 +130,35 @@ impl StorageArgs {
             }
             _ => put.clone(),
         };
-        Ok(Ready { kind, put, get, content: None, gateway: Some(gateway), own })
+        Ok(Ready { kind, put, get, content: None, gateway: Some(gateway), nodes, own })
+    }
+}
+
+impl StorageArgs {
+    /// One IPFS node, or several of which enough must have what is stored.
+    fn nodes(
+        &self,
+        urls: &[GatewayUrl],
+        options: &HttpOptions,
+    ) -> anyhow::Result<Quorum<KuboStorage>> {
+        let nodes = urls.iter().map(|url| KuboStorage::new(url.clone(), options));
+        let nodes: Vec<_> = nodes.collect::<Result<_, _>>()?;
+        let need = self.storage_need.or(NonZeroUsize::new(nodes.len()));
+        Quorum::new(nodes, need.context("--storage-url")?).context("--storage-need")
+    }
+
+    /// Whether content stays in the program's own store.
+    pub(crate) fn is_embedded(&self) -> bool {
+        self.storage == Place::Embedded
+    }
+
+    /// For a stream that outlives the program: content must stay somewhere.
+    pub(crate) fn check_lasting(&self) -> anyhow::Result<()> {
+        ensure!(
+            self.is_embedded() || !self.storage_url.is_empty(),
+            "give --storage-url, the address of the IPFS node"
+        );
+        Ok(())
     }
 }
 

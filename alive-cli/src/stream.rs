@@ -2,14 +2,15 @@
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
-use alive_core::{ChainView, Seq, StreamId, backend::SharedStorage};
+use alive_core::{ChainView, Seq, StreamId};
 use alive_hive::cost::StreamPlan;
-use alive_storage::DiskStorage;
 use alive_streamer::{Backends, Session, SessionConfig};
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, bail, ensure};
 use tokio_util::sync::CancellationToken;
 
-use crate::{asked_to_stop, configure::StreamArgs, cost, node, output, progress};
+use crate::{
+    asked_to_stop, configure::StreamArgs, cost, node, output, progress, storage::StorageArgs,
+};
 
 /// Watches a recorder's folder, stores every complete segment, and signs what it stored onto the chain. A segment is
 /// complete when the recorder lists it or has begun the next one. Ctrl-C publishes what is left and stops.
@@ -60,9 +61,15 @@ pub(crate) struct Args {
     /// Keep serving after everything is published, until stopped.
     #[arg(long, env = "ALIVE_KEEP_SERVING", requires = "serve")]
     keep_serving: bool,
+    #[command(flatten)]
+    storage: StorageArgs,
 }
 
 pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
+    args.storage.check_lasting()?;
+    if args.serve.is_some() {
+        ensure!(args.storage.is_embedded(), "--serve is for --storage embedded");
+    }
     let stream = &args.stream;
     let id = stream.id();
     let key = stream.key.read()?;
@@ -71,12 +78,13 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
     let journal = args.data.join(format!("{}.{}.{}.journal", id.network, id.account, id.link));
     let view = chain_view(&args, &id, journal.exists()).await?;
     warn_of_cost(&args).await?;
-    let store = DiskStorage::open_dir(args.data.join("store"))
-        .with_context(|| format!("block store in {}", args.data.display()))?;
-    let gateway = match args.serve {
-        None => None,
-        Some(address) => {
-            let gateway = node::serve_content(address, store.clone()).await?;
+    let storage = args.storage.open(&args.data.join("store")).await;
+    let storage = storage.with_context(|| format!("storage of {}", args.data.display()))?;
+    let gateway = match (args.serve, &storage.content) {
+        (None, _) | (_, None) => None,
+        (Some(address), Some(content)) => {
+            let (get, content) = (storage.get.clone(), content.clone());
+            let gateway = node::serve_content(address, get, content).await?;
             output::line(format_args!("content at {}/ipfs/", node::url(&gateway)));
             Some(gateway)
         }
@@ -87,7 +95,7 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
         .end_stream(args.end)
         .accept_old(args.accept_old)
         .purge(args.purge);
-    let backends = Backends::new(SharedStorage::new(store), broadcaster);
+    let backends = Backends::new(storage.put.clone(), broadcaster);
     let session = Session::open(config, backends, view).await?;
     let shown = tokio::spawn(progress::show(session.progress()));
     let stop = CancellationToken::new();
@@ -114,6 +122,7 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
     if let Some(gateway) = gateway {
         gateway.shutdown().await;
     }
+    storage.shutdown().await;
     Ok(())
 }
 

@@ -5,7 +5,7 @@ use std::{
     process::Output,
 };
 
-use alive_storage::{DiskStorage, cid};
+use alive_storage::{BlockStore as _, DiskStorage, cid};
 
 use crate::{
     node::JsIpfs,
@@ -216,4 +216,35 @@ fn a_stream_goes_into_a_file_and_into_another_store() {
     std::fs::write(path("bad.car"), bytes).unwrap();
     let (ok, _, errors) = command(&["import", &path("bad.car"), "--store", &path("third")]);
     assert!(!ok && errors.contains("archive is refused"), "{errors}");
+}
+
+#[test]
+fn of_several_nodes_enough_must_have_what_is_stored() {
+    let folder = tempfile::tempdir().unwrap();
+    let node = |name: &str| {
+        let store = folder.path().join(name);
+        let mut served = Running::start(alive(&[
+            "store",
+            "serve",
+            "--store",
+            store.to_str().unwrap(),
+            "--listen",
+            "127.0.0.1:0",
+        ]));
+        let url = served.line("listening on ");
+        (served, url)
+    };
+    let (first, second) = (node("first"), node("second"));
+    // Nobody listens on the third.
+    let urls = format!("{},{},http://127.0.0.1:1", first.1, second.1);
+    demo(&["--storage", "kubo", "--storage-url", &urls, "--storage-need", "2"]);
+    drop((first, second));
+    for name in ["first", "second"] {
+        let store = DiskStorage::open_dir(folder.path().join(name)).unwrap();
+        assert!(store.store().pins().unwrap().len() >= 6, "{name} has every segment");
+    }
+
+    let output = run(&["demo", "--storage", "kubo", "--storage-url", &urls, "--storage-need", "4"]);
+    assert!(!output.status.success());
+    assert!(errors(&output).contains("--storage-need"), "{}", errors(&output));
 }

@@ -49,7 +49,19 @@ pub struct Quorum<S> {
     members: Vec<Arc<S>>,
     need: usize,
     patience: Duration,
-    stragglers: Mutex<JoinSet<()>>,
+    stragglers: Arc<Mutex<JoinSet<()>>>,
+}
+
+/// A clone speaks for the same members, and settles the same stragglers.
+impl<S> Clone for Quorum<S> {
+    fn clone(&self) -> Self {
+        Self {
+            members: self.members.clone(),
+            stragglers: Arc::clone(&self.stragglers),
+            need: self.need,
+            patience: self.patience,
+        }
+    }
 }
 
 impl<S: Storage + 'static> Quorum<S> {
@@ -66,7 +78,7 @@ impl<S: Storage + 'static> Quorum<S> {
         if members.len() < need {
             return Err(QuorumError::TooFewMembers { members: members.len(), need });
         }
-        Ok(Self { members, need, patience: PATIENCE, stragglers: Mutex::default() })
+        Ok(Self { members, need, patience: PATIENCE, stragglers: Arc::default() })
     }
 
     /// Asks the next member for content after another time than half a second.
