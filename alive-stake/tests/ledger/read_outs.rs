@@ -186,3 +186,25 @@ fn terms_are_locked_in_the_last_part_of_a_round() {
     assert_eq!(world.no(38, "a1", terms(6)), Refusal::RatesLocked);
     assert_eq!(world.transcoder("a1").reward_cut, 5);
 }
+
+/// The reward factor before a round's reward is computed backwards when earlier rewards were missed, without the treasury's
+/// and the transcoder's part. No vector has these two; the numbers are by hand. Source: section 2.5, "fees".
+#[test]
+fn fees_after_missed_rewards_are_shared_by_the_factor_before_the_reward() {
+    let mut world = World::mature_with(|rules| {
+        rules.treasury_reward_cut_rate = n(100_000_000_000_000_000_000_000_000);
+    });
+    world.ok(1, "a1", bond(500, "a1"));
+    world.ok(1, "a2", bond(500, "a1"));
+    let half = Call::Transcoder { reward_cut: 200_000, fee_share: 500_000, price: None };
+    world.ok(2, "a1", half);
+    world.begin(20);
+    world.begin(40);
+    world.ok(41, "a1", Call::Reward);
+    world.ok(42, "broker", Call::Fees { transcoder: name("a1"), amount: n(1000) });
+    let pool = world.transcoder("a1").earnings_pool_this_round;
+    assert_eq!(pool.cumulative_reward_factor, n(6040000000000000000000000000));
+    assert_eq!(pool.cumulative_fee_factor, n(272563176895306859205776172));
+    assert_eq!(world.0.balance(&name("treasury")), n(700));
+    assert_eq!(world.transcoder("a1").cumulative_fees, n(500));
+}
