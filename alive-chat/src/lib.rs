@@ -7,12 +7,19 @@ pub mod conformance;
 mod fields;
 #[cfg(test)]
 mod fixtures;
+#[doc(hidden)]
+pub mod fuzzing;
+mod intake;
 mod json_text;
+mod limits;
 mod look_alike;
 mod message;
+mod moderation;
 mod moment;
 mod networks;
+mod paths;
 mod request;
+mod room;
 mod rules;
 mod safe_text;
 mod sign;
@@ -25,11 +32,15 @@ pub use archive::{
     LogError,
 };
 pub use fields::{FieldValue, MessageError, SignatureText};
+pub use intake::Peer;
+pub use limits::Rate;
 pub use look_alike::{resembles, skeleton};
 pub use message::Message;
+pub use moderation::{Entry, Hidden, Rule, Rulebook};
 pub use moment::Moment;
 pub use networks::{Account, AccountError, Family, Networks, NetworksError};
 pub use request::AccessRequest;
+pub use room::{Room, RoomConfig, RoomEffect};
 pub use rules::{
     Arrival, MAX_DRIFT_MS, MAX_REQUEST_AHEAD_MS, Refusal, Standing, check_message_time,
     check_request_time, check_sender,

@@ -57,6 +57,16 @@ fn acts(c: char) -> bool {
             | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e0fff}')
 }
 
+/// A text as filters look at it: in lower case, without characters that cannot be seen.
+pub(crate) fn searchable(text: &str) -> String {
+    let seen = text.chars().filter(|c| (c.is_whitespace() || !acts(*c)) && !is_joiner(*c));
+    seen.flat_map(char::to_lowercase).collect()
+}
+
+fn is_joiner(c: char) -> bool {
+    matches!(c, '\u{200c}' | '\u{200d}' | '\u{fe00}'..='\u{fe0f}')
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
