@@ -6,6 +6,8 @@
 //! | `/stream/{author}/{link}`, the same with `.m3u8` | the list, see [`lists`] |
 //! | `/stream/{author}/{link}/health` | what the list lacks, and why |
 //! | `/stream/{author}/{link}/menu.m3u8` | the qualities that are delivered now (feature `stake`) |
+//! | `/stream/{author}/{link}/master`, the same with `.m3u8`, `/streaminfo/{author}/{link}` | see [`streams`] |
+//! | `/v1/…` | see [`v1`] |
 //! | `/ipfs/{cid}` | content of the embedded store, see [`Gateway`] |
 //!
 //! Every answer may be read by any web page. Errors are JSON, `{"error":"…"}`.
@@ -17,6 +19,8 @@ mod lists;
 #[cfg(feature = "stake")]
 mod menu;
 mod query;
+mod streams;
+mod v1;
 
 use std::{sync::Arc, time::Duration};
 
@@ -34,13 +38,17 @@ use axum::{
     routing::get,
 };
 use serde::Serialize;
+use tokio::sync::broadcast;
 use tower_http::{
     catch_panic::CatchPanicLayer,
     cors::{Any, CorsLayer},
     timeout::TimeoutLayer,
 };
 
-use crate::{accounts::Accounts, explain::Explained, playlists::Playlists};
+use crate::{
+    accounts::Accounts, event::NodeEvent, explain::Explained, measure::Measures,
+    playlists::Playlists,
+};
 
 /// Longest path and query, in bytes. The longest that means something has about 900.
 const MAX_URI: usize = 8192;
@@ -56,6 +64,8 @@ pub(crate) struct Api {
     store: SharedStreamStore,
     accounts: Accounts,
     playlists: Playlists,
+    measures: Measures,
+    events: broadcast::Sender<NodeEvent>,
     gateway: Gateway,
     #[cfg(feature = "stake")]
     renditions: Option<crate::renditions::RenditionDesk>,
@@ -71,8 +81,11 @@ impl Api {
         accounts: Option<SharedAccountKeys>,
         playlists: Playlists,
         content: Option<SharedContentReader>,
+        events: broadcast::Sender<NodeEvent>,
     ) -> Self {
         Self {
+            measures: Measures::new(content.clone()),
+            events,
             accounts: Accounts::new(network.clone(), store.clone(), accounts),
             network,
             store,
@@ -108,6 +121,12 @@ impl Api {
             .route("/get_stream_info", get(halive::stream_info))
             .route("/get_stream_chunks", get(halive::stream_chunks))
             .route("/stream/{author}/{link}/health", get(lists::health))
+            .route("/stream/{author}/{link}/master", get(streams::master))
+            .route("/stream/{author}/{link}/master.m3u8", get(streams::master))
+            .route("/streaminfo/{author}/{link}", get(streams::info))
+            .route("/v1/events", get(v1::events))
+            .route("/v1/streams/{author}/{link}/events", get(v1::list_events))
+            .route("/v1/streams/{author}/{link}/segments", get(v1::segments))
             .merge(content)
             .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, timeout))
             .merge(waiting)

@@ -69,7 +69,8 @@ async fn answer(input: Input) -> Result<Value, String> {
     let config = PlaylistConfig::default().first_wait(Duration::ZERO);
     let playlists = Playlists::new(store.clone(), resolver, None, None, config);
     let accounts = Some(SharedAccountKeys::new(accounts));
-    let router = Api::new(network, store, accounts, playlists, None).router(Duration::MAX);
+    let (events, _) = tokio::sync::broadcast::channel(1);
+    let router = Api::new(network, store, accounts, playlists, None, events).router(Duration::MAX);
 
     let request = Request::get(&input.path).body(Body::empty()).map_err(|why| why.to_string())?;
     let response = router.oneshot(request).await.map_err(|why| why.to_string())?;

@@ -13,6 +13,7 @@ mod explain;
 pub mod fuzzing;
 mod indexer;
 mod live;
+mod measure;
 mod node;
 mod playlists;
 mod presence;

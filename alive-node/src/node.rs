@@ -136,6 +136,7 @@ impl Node {
             backends.accounts,
             playlists,
             backends.content,
+            events,
         );
         #[cfg(feature = "stake")]
         let api = api.renditions(backends.renditions);

@@ -22,7 +22,7 @@ use std::{
 };
 
 use alive_core::{
-    ContentId, GatewayUrl, Quality, Stream, StreamId, Timeline,
+    ContentId, GatewayUrl, Quality, Segment, Stream, StreamId, StreamInfo, Timeline,
     backend::{SharedLiveCache, SharedStreamStore, StoreError, StreamStore as _},
     timeline,
 };
@@ -286,11 +286,63 @@ impl Watched {
         Err(PlaylistError::Overloaded)
     }
 
+    /// The stream.
+    pub(crate) fn stream(&self) -> &StreamId {
+        &self.key.stream
+    }
+
+    /// The quality of this list.
+    pub(crate) fn quality(&self) -> Quality {
+        self.key.quality
+    }
+
+    /// Segments from a number on, as they are listed now.
+    pub(crate) fn segments(&self, from: usize, limit: usize) -> Vec<Segment> {
+        let view = lock(&self.view);
+        let listed = view.timeline.listed().get(from..).unwrap_or_default();
+        listed.iter().take(limit).map(|listed| listed.segment).collect()
+    }
+
+    /// The renditions that the stream has besides the source, smallest first.
+    pub(crate) fn renditions(&self) -> Vec<Quality> {
+        let stream = Arc::clone(&lock(&self.view).stream);
+        let has = timeline::renditions(&stream);
+        Quality::TRANSCODED.into_iter().filter(|quality| has.contains(quality)).collect()
+    }
+
+    /// The stream's state and what the list adds up to.
+    pub(crate) fn facts(&self) -> Facts {
+        let view = lock(&self.view);
+        let listed = view.timeline.listed();
+        Facts {
+            info: view.stream.info().clone(),
+            segments: listed.len(),
+            chunks: view.stream.pushes().filter(|(_, pushed)| pushed.len.is_none()).count(),
+            length: listed.iter().map(|listed| listed.segment.duration.as_duration()).sum(),
+        }
+    }
+
+    /// The list after its next change; `None` when the stream is gone, or the list had to make room.
+    pub(crate) async fn changed(&mut self) -> Option<Playlist> {
+        self.ready.changed().await.ok()?;
+        self.ready.borrow_and_update().clone()
+    }
+
     /// What the list lacks, and why.
     pub fn health(&self) -> Health {
         let Key { stream, quality, .. } = &self.key;
         lock(&self.view).health(stream.clone(), *quality, &self.lists.0.resolver)
     }
+}
+
+/// What a stream adds up to.
+#[derive(Debug)]
+pub(crate) struct Facts {
+    pub(crate) info: StreamInfo,
+    pub(crate) segments: usize,
+    /// Pushes that are chunks.
+    pub(crate) chunks: usize,
+    pub(crate) length: Duration,
 }
 
 fn readiness(request: &ReloadRequest, playlist: &Playlist) -> Readiness {
@@ -363,6 +415,11 @@ impl Playlists {
     /// Who is to be told when a segment cannot be served.
     pub(crate) fn presence(&self) -> Option<Presence> {
         self.0.presence.clone()
+    }
+
+    /// Resolves when no list is kept any more, because the node stops.
+    pub(crate) fn stopped(&self) -> impl Future<Output = ()> + Send + 'static {
+        self.0.cancel.clone().cancelled_owned()
     }
 
     /// How many lists are kept ready.

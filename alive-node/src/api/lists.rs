@@ -126,12 +126,22 @@ fn once<'q>(query: &'q Query, name: &'static str) -> Result<Option<&'q str>, Ref
 }
 
 fn answer(playlist: &Playlist, text: &ListText, blocked: bool, asked: &HeaderMap) -> Response {
+    let mut headers = HeaderMap::with_capacity(8);
+    set(&mut headers, HEALTH, &health_line(playlist));
+    send(text, &cache_control(playlist, blocked), headers, asked)
+}
+
+/// Sends a list in the form that the client takes, or tells that it has it already.
+pub(super) fn send(
+    text: &ListText,
+    cache_control: &str,
+    mut headers: HeaderMap,
+    asked: &HeaderMap,
+) -> Response {
     let gzip = text.gzip.as_ref().filter(|_| takes_gzip(asked));
     let gzip_etag = text.gzip_etag();
-    let mut headers = HeaderMap::with_capacity(8);
     set(&mut headers, header::ETAG, if gzip.is_some() { &gzip_etag } else { &text.etag });
-    set(&mut headers, header::CACHE_CONTROL, &cache_control(playlist, blocked));
-    set(&mut headers, HEALTH, &health_line(playlist));
+    set(&mut headers, header::CACHE_CONTROL, cache_control);
     headers.insert(header::VARY, HeaderValue::from_static("accept-encoding"));
     if has(asked, &text.etag) || has(asked, &gzip_etag) {
         return not_modified(headers);

@@ -22,7 +22,7 @@ pub struct ListText {
 
 impl ListText {
     /// Names and compresses a text.
-    pub(super) fn new(bytes: Vec<u8>) -> Self {
+    pub(crate) fn new(bytes: Vec<u8>) -> Self {
         let gzip = gzip::compressed(&bytes).map(Into::into);
         Self { etag: etag(&bytes), bytes: bytes.into(), gzip }
     }

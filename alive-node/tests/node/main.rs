@@ -9,4 +9,5 @@ mod lists;
 mod presence;
 #[cfg(feature = "stake")]
 mod renditions;
+mod streams;
 mod support;

@@ -1,0 +1,133 @@
+//! What the 2021 servers answered beside the list: `/streaminfo/{author}/{link}`, `/stream/{author}/{link}/master`.
+//!
+//! The list of renditions is measured where the node has the content, see [`Measures`](crate::measure::Measures), and says
+//! nothing that is not valid, as the original did. Source: `spec/indexer.md`, section 5, "2021 routes"; `spec/hls.md`,
+//! section 8.
+
+use std::sync::Arc;
+
+use alive_core::{GatewayUrl, Quality, StreamId, Timestamp};
+use alive_playlist::{Uri, multivariant};
+use axum::{
+    extract::State,
+    http::{HeaderMap, StatusCode, Uri as RequestUri},
+    response::{IntoResponse as _, Response},
+};
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use serde::Serialize;
+
+use super::{
+    Api, json,
+    lists::{Path, gateway, send},
+    query::{Param, Query},
+};
+use crate::playlists::{ListText, Watched};
+
+/// The renditions of a stream.
+pub(super) async fn master(
+    State(api): State<Arc<Api>>,
+    path: Path,
+    uri: RequestUri,
+    headers: HeaderMap,
+) -> Response {
+    let query = Query::parse(uri.query());
+    api.renditions(path, &query, &headers).await.unwrap_or_else(|answer| answer)
+}
+
+/// The state of a stream in the shape of 2021; without one, nothing.
+pub(super) async fn info(State(api): State<Arc<Api>>, path: Path, uri: RequestUri) -> Response {
+    match api.watched(path, &Query::parse(uri.query()), "").await {
+        Ok(watched) => json(StatusCode::OK, &Info::new(&watched)),
+        Err(answer) if answer.status() == StatusCode::NOT_FOUND => {
+            StatusCode::NOT_FOUND.into_response()
+        }
+        Err(answer) => answer,
+    }
+}
+
+impl Api {
+    async fn renditions(
+        &self,
+        path: Path,
+        query: &Query,
+        headers: &HeaderMap,
+    ) -> Result<Response, Response> {
+        let gateway = gateway(query)?;
+        let chain_only = query.get("l1only") == Param::Once(Some("1"));
+        let src = self.watched(path, &Query::parse(None), "").await?;
+        let mut measured = vec![(Quality::Src, self.measures.measure(&src).await)];
+        for quality in src.renditions() {
+            // A rendition that was undone meanwhile is left out.
+            if let Ok(list) = self.playlists.get(src.stream(), quality, chain_only).await {
+                measured.push((quality, self.measures.measure(&list).await));
+            }
+        }
+        let list = multivariant(measured.iter().filter_map(|(quality, meter)| {
+            let uri = rendition(src.stream(), *quality, gateway.as_ref(), chain_only);
+            Some((*quality, Uri::new(uri).ok()?, meter))
+        }));
+        // Renditions may appear, and are measured better later.
+        let seconds = (src.playlist().target_seconds / 2).max(1);
+        let cache = format!("public, max-age={seconds}");
+        Ok(send(&ListText::new(list.to_bytes()), &cache, HeaderMap::new(), headers))
+    }
+}
+
+/// The list of a rendition, seen from `/stream/{author}/{link}/master`. Names need no escaping.
+fn rendition(
+    id: &StreamId,
+    quality: Quality,
+    gateway: Option<&GatewayUrl>,
+    chain_only: bool,
+) -> String {
+    let StreamId { account, link, .. } = id;
+    let mut uri = format!("../../{account}/{link}.m3u8?quality={quality}");
+    if let Some(gateway) = gateway {
+        uri.push_str("&gw=");
+        uri.extend(utf8_percent_encode(gateway.as_str(), NON_ALPHANUMERIC));
+    }
+    if chain_only {
+        uri.push_str("&l1only=1");
+    }
+    uri
+}
+
+/// A stream in the shape of 2021. Times are milliseconds since 1970, lengths seconds.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Info {
+    #[serde(rename = "_id")]
+    id: String,
+    author: String,
+    link: String,
+    #[serde(rename = "pub")]
+    live_key: Option<String>,
+    created_ts: i64,
+    last_ts: i64,
+    ended: bool,
+    len: f64,
+    segment_count: usize,
+    chunk_count: usize,
+}
+
+impl Info {
+    fn new(list: &Watched) -> Self {
+        let StreamId { account, link, .. } = list.stream();
+        let facts = list.facts();
+        let millis = |at: Timestamp| at.as_unix_ms();
+        let info = &facts.info;
+        let last = info.last_streamed.map_or(info.last_updated, |at| at.max(info.last_updated));
+        Self {
+            id: format!("{account}/{link}"),
+            author: account.to_string(),
+            link: link.to_string(),
+            live_key: info.settings.live_key.as_ref().map(ToString::to_string),
+            created_ts: millis(info.created),
+            last_ts: millis(last),
+            ended: info.ended,
+            len: facts.length.as_secs_f64(),
+            segment_count: facts.segments,
+            chunk_count: facts.chunks,
+        }
+    }
+}
