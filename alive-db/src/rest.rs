@@ -17,6 +17,8 @@
 //! | `GET /getStream` | `pub,network,streamer,link,ts?` | the segments |
 
 mod answer;
+#[doc(hidden)]
+pub mod fuzzing;
 mod limiter;
 mod login;
 mod routes;

@@ -233,7 +233,7 @@ mod over_the_wire {
     }
 
     async fn dial(peer: &Peer, url: &str) {
-        peer.dial(url).unwrap();
+        peer.dial(url).await.unwrap();
         let connected = async {
             while peer.holdings().links == 0 {
                 tokio::task::yield_now().await;

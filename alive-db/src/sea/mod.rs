@@ -9,6 +9,8 @@
 mod account;
 mod certificate;
 mod cipher;
+#[doc(hidden)]
+pub mod fuzzing;
 mod key;
 mod sign;
 mod user_node;

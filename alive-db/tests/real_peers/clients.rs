@@ -17,17 +17,17 @@ async fn two_gun_clients_talk_through_our_relay() {
         let (mut a, mut b) = (Node::client(&url), Node::client(&url));
         a.call("on", json!({"path": ["room", "name"]}));
         b.call("on", json!({"path": ["room", "name"]}));
-        let ack = a.put(&["room", "name"], json!("attic"));
+        let ack = a.put(&["room", "name"], &json!("attic"));
         assert_eq!((&ack["err"], &ack["ok"]), (&json!(null), &json!({"": 1})), "{ack}");
         b.seen_until(&["room", "name"], |seen| {
             seen.as_array().unwrap().last() == Some(&json!("attic"))
         });
-        b.put(&["room", "name"], json!("cellar"));
+        b.put(&["room", "name"], &json!("cellar"));
         a.seen_until(&["room", "name"], |seen| {
             seen.as_array().unwrap().last() == Some(&json!("cellar"))
         });
         // A path of several nodes, a set, every kind of value.
-        a.put(&["a", "b", "c"], json!({"t": true, "z": null, "f": -1.5e-9, "s": "é😀\u{1}\"\\"}));
+        a.put(&["a", "b", "c"], &json!({"t": true, "z": null, "f": -1.5e-9, "s": "é😀\u{1}\"\\"}));
         let node =
             b.once_until(&["a", "b", "c"], |value| value["t"] == true && value["s"].is_string());
         assert_eq!(node, json!({"t": true, "z": null, "f": -1.5e-9, "s": "é😀\u{1}\"\\"}));
@@ -110,7 +110,7 @@ async fn a_conflict_ends_the_same_on_all_sides() {
     };
     js = beside(move || {
         for n in 0..50 {
-            js.put(&["duel", "w"], json!(format!("theirs {n}")));
+            js.put(&["duel", "w"], &json!(format!("theirs {n}")));
         }
         js
     })

@@ -80,7 +80,7 @@ impl Node {
         }
     }
 
-    pub(crate) fn put(&mut self, path: &[&str], value: Value) -> Value {
+    pub(crate) fn put(&mut self, path: &[&str], value: &Value) -> Value {
         self.call("put", json!({"path": path, "value": value}))
     }
 

@@ -22,7 +22,7 @@ async fn what_we_put_is_acknowledged_and_read_by_a_gun_client_and_back() {
     })
     .await;
     let js = beside(move || {
-        let ack = js.put(&["room"], json!({"n": 1.5, "gone": null, "yes": true}));
+        let ack = js.put(&["room"], &json!({"n": 1.5, "gone": null, "yes": true}));
         assert_eq!(ack["err"], json!(null), "{ack}");
         js
     })
@@ -46,7 +46,7 @@ async fn a_subscription_through_the_relay_tells_both_ways() {
     let mut js = beside(move || {
         let mut js = Node::client(&url);
         js.call("on", json!({"path": ["live", "title"]}));
-        js.put(&["live", "title"], json!("one"));
+        js.put(&["live", "title"], &json!("one"));
         js
     })
     .await;

@@ -1,0 +1,12 @@
+//! Unmodified SEA of npm against ours, both ways: data, users, segments.
+//!
+//! They need Node.js with npm; the packages come from their registry once.
+#![cfg(test)]
+#![cfg(all(feature = "relay", feature = "testing"))]
+
+mod data;
+mod sea;
+mod users;
+
+#[path = "../real_peers/packages.rs"]
+mod packages;
