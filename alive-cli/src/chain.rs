@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use alive_core::{
     AccountName, Applied, DEFAULT_CUSTOM_JSON_ID, Index, Network,
-    backend::{Block, BlockSource as _, Next, SharedBlockSource, SharedBroadcaster, SourceError},
+    backend::{Block, BlockSource as _, Next, SharedBlockSource, SharedBroadcaster},
 };
 use alive_hive::{
     HiveNetwork, HiveNetworkError, PrivateKey,

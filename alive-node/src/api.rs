@@ -104,7 +104,7 @@ impl Api {
 
     /// With renditions of other accounts.
     #[cfg(feature = "stake")]
-    pub(crate) fn renditions(self, renditions: Option<crate::renditions::RenditionDesk>) -> Self {
+    pub(crate) fn desk(self, renditions: Option<crate::renditions::RenditionDesk>) -> Self {
         Self { renditions, ..self }
     }
 

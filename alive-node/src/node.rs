@@ -139,7 +139,7 @@ impl Node {
             events,
         );
         #[cfg(feature = "stake")]
-        let api = api.renditions(backends.renditions);
+        let api = api.desk(backends.renditions);
         let router = api.router(config.limits.request_timeout);
         running.tasks.spawn(server::serve(listener, router, config.limits, cancel));
         running.tasks.close();

@@ -46,7 +46,7 @@ fn signing(criterion: &mut Criterion) {
     group.throughput(Throughput::Elements(TXS as u64));
     group.bench_function("sign", |b| {
         b.iter(|| {
-            transactions.iter().map(|tx| tx.sign(&[&key])).for_each(|tx| drop(black_box(tx)))
+            transactions.iter().map(|tx| tx.sign(&[&key])).for_each(|tx| drop(black_box(tx)));
         });
     });
     group.bench_function("peer: SHA-256 and libsecp256k1", |b| {
@@ -127,7 +127,8 @@ fn following(criterion: &mut Criterion) {
     let raw: Vec<_> = txs
         .iter()
         .map(|tx| {
-            let text = tx.parts().signature.and_then(|text| text.to_text()).expect("a signature");
+            let text =
+                tx.parts().signature.and_then(alive_avalon::JsonRef::to_text).expect("a signature");
             let signature: alive_avalon::Signature = text.parse().expect("a signature");
             let raw = ecdsa::Signature::from_compact(signature.as_bytes()).expect("a signature");
             (Message::from_digest(*tx.hash().as_bytes()), raw)

@@ -155,7 +155,7 @@ fn ledger(rules: Rules, transcoders: &[AccountName], delegators: &[AccountName])
     let length = match &rules {
         Rules::Mature(rules) => rules.round_length.get(),
         Rules::Milestone2017(rules) => rules.round_length.get(),
-        _ => panic!("two rule sets"),
+        _ => unreachable!("there are two sets of rules"),
     };
     let is_mature = matches!(rules, Rules::Mature(_));
     let names = transcoders.iter().chain(delegators);

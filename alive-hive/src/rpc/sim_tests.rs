@@ -340,7 +340,7 @@ async fn what_a_micro_fork_drops_at_the_end_is_brought_back_before_all_is_settle
         let mut published = net.world().published();
         published.sort();
         assert_eq!(published, ["1", "2", "3"], "seed {seed}");
-        let begun = tokio::time::Instant::now();
+        let begun = Instant::now();
         while_running(&net, false, alice.settle()).await.unwrap();
         assert_eq!(begun.elapsed(), Duration::ZERO, "nothing is left to wait for");
     }
