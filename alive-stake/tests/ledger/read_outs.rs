@@ -203,8 +203,8 @@ fn fees_after_missed_rewards_are_shared_by_the_factor_before_the_reward() {
     world.ok(41, "a1", Call::Reward);
     world.ok(42, "broker", Call::Fees { transcoder: name("a1"), amount: n(1000) });
     let pool = world.transcoder("a1").earnings_pool_this_round;
-    assert_eq!(pool.cumulative_reward_factor, n(6040000000000000000000000000));
-    assert_eq!(pool.cumulative_fee_factor, n(272563176895306859205776172));
+    assert_eq!(pool.cumulative_reward_factor, n(6_040_000_000_000_000_000_000_000_000));
+    assert_eq!(pool.cumulative_fee_factor, n(272_563_176_895_306_859_205_776_172));
     assert_eq!(world.0.balance(&name("treasury")), n(700));
     assert_eq!(world.transcoder("a1").cumulative_fees, n(500));
 }
