@@ -16,7 +16,7 @@ use super::{
 };
 
 /// The raw JSON text of every field that some operation uses. Of equal keys the last counts.
-#[derive(Default)]
+#[derive(Debug, Default, PartialEq, Eq)]
 struct Fields<'a> {
     op: Option<&'a str>,
     link: Option<&'a str>,
@@ -32,11 +32,10 @@ struct Fields<'a> {
 }
 
 pub(super) fn read(text: &str) -> Result<Op, OpError> {
-    let mut json = serde_json::Deserializer::from_str(text);
-    let fields = json
-        .deserialize_map(FieldsVisitor)
-        .and_then(|fields| json.end().map(|()| fields))
-        .map_err(|e| OpError::Json { line: e.line(), column: e.column() })?;
+    let fields = match Fields::of_compact(text) {
+        Some(fields) => fields,
+        None => Fields::of_any(text)?,
+    };
     match integer(Field::Op, fields.op, 2)? {
         0 => fields.push().map(Op::Push),
         1 => Ok(Op::End(End { link: fields.link()? })),
@@ -44,7 +43,58 @@ pub(super) fn read(text: &str) -> Result<Op, OpError> {
     }
 }
 
-impl Fields<'_> {
+impl<'a> Fields<'a> {
+    /// The members of any JSON object.
+    fn of_any(text: &'a str) -> Result<Self, OpError> {
+        let mut json = serde_json::Deserializer::from_str(text);
+        json.deserialize_map(FieldsVisitor)
+            .and_then(|fields| json.end().map(|()| fields))
+            .map_err(|e| OpError::Json { line: e.line(), column: e.column() })
+    }
+
+    /// The same members, quickly, of an object as every writer of operations writes it: no blanks, no escapes, no values
+    /// but texts and plain numbers. `None` says nothing but that this is another.
+    fn of_compact(text: &'a str) -> Option<Self> {
+        let mut fields = Self::default();
+        let mut rest = text;
+        let mut before = "{";
+        loop {
+            let (key, after) = plain_string(rest.strip_prefix(before)?)?;
+            let value = after.strip_prefix(':')?;
+            let (value, after) = plain_string(value).or_else(|| plain_number(value))?;
+            let key = key.get(1..key.len() - 1).map(Key::of)?;
+            if let Some(slot) = fields.slot(key) {
+                *slot = Some(value);
+            }
+            if after == "}" {
+                return Some(fields);
+            }
+            (rest, before) = (after, ",");
+        }
+    }
+
+    /// Where the text of a field goes.
+    fn slot(&mut self, key: Key) -> Option<&mut Option<&'a str>> {
+        let [p240, p480, p720, p1080] = &mut self.transcoded;
+        Some(match key {
+            Key::D => &mut self.discontinuity,
+            Key::Gw => &mut self.gateway,
+            Key::L2 => &mut self.l2,
+            Key::Len => &mut self.len,
+            Key::Link => &mut self.link,
+            Key::Op => &mut self.op,
+            Key::P1080 => p1080,
+            Key::P240 => p240,
+            Key::P480 => p480,
+            Key::P720 => p720,
+            Key::Pub => &mut self.live_key,
+            Key::Seq => &mut self.seq,
+            Key::Src => &mut self.src,
+            Key::Storage => &mut self.storage,
+            Key::Unknown => return None,
+        })
+    }
+
     fn push(&self) -> Result<Push, OpError> {
         let seq = integer(Field::Seq, self.seq, Seq::MAX.as_u16())?;
         let src = Field::Rendition(Quality::Src);
@@ -148,6 +198,25 @@ fn folded(name: &str) -> String {
     name.trim_matches(blank).to_ascii_lowercase()
 }
 
+/// A text without escapes, with its quotes, and what follows it.
+fn plain_string(text: &str) -> Option<(&str, &str)> {
+    let inner = text.strip_prefix('"')?;
+    let len = inner.bytes().position(|byte| matches!(byte, b'"' | b'\\' | 0..=0x1f))?;
+    let (string, rest) = text.split_at_checked(len + 2)?;
+    string.ends_with('"').then_some((string, rest))
+}
+
+/// A number without sign and exponent, and what follows it.
+fn plain_number(text: &str) -> Option<(&str, &str)> {
+    let digits = |text: &str| text.bytes().position(|byte| !byte.is_ascii_digit());
+    let whole = digits(text).filter(|len| *len == 1 || *len > 1 && !text.starts_with('0'))?;
+    let len = match text.get(whole..)?.strip_prefix('.') {
+        None => whole,
+        Some(fraction) => whole + 1 + digits(fraction).filter(|len| *len > 0)?,
+    };
+    text.split_at_checked(len)
+}
+
 struct FieldsVisitor;
 
 impl<'de> Visitor<'de> for FieldsVisitor {
@@ -160,26 +229,9 @@ impl<'de> Visitor<'de> for FieldsVisitor {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Fields<'de>, A::Error> {
         let mut fields = Fields::default();
         while let Some(key) = map.next_key_seed(KeySeed)? {
-            let [p240, p480, p720, p1080] = &mut fields.transcoded;
-            let slot = match key {
-                Key::D => &mut fields.discontinuity,
-                Key::Gw => &mut fields.gateway,
-                Key::L2 => &mut fields.l2,
-                Key::Len => &mut fields.len,
-                Key::Link => &mut fields.link,
-                Key::Op => &mut fields.op,
-                Key::P1080 => p1080,
-                Key::P240 => p240,
-                Key::P480 => p480,
-                Key::P720 => p720,
-                Key::Pub => &mut fields.live_key,
-                Key::Seq => &mut fields.seq,
-                Key::Src => &mut fields.src,
-                Key::Storage => &mut fields.storage,
-                Key::Unknown => {
-                    map.next_value::<IgnoredAny>()?;
-                    continue;
-                }
+            let Some(slot) = fields.slot(key) else {
+                map.next_value::<IgnoredAny>()?;
+                continue;
             };
             *slot = Some(map.next_value::<&RawValue>()?.get());
         }
@@ -187,6 +239,7 @@ impl<'de> Visitor<'de> for FieldsVisitor {
     }
 }
 
+#[derive(Clone, Copy)]
 enum Key {
     D,
     Gw,
@@ -203,6 +256,28 @@ enum Key {
     Src,
     Storage,
     Unknown,
+}
+
+impl Key {
+    fn of(key: &str) -> Self {
+        match key {
+            "1080" => Self::P1080,
+            "240" => Self::P240,
+            "480" => Self::P480,
+            "720" => Self::P720,
+            "d" => Self::D,
+            "gw" => Self::Gw,
+            "l2" => Self::L2,
+            "len" => Self::Len,
+            "link" => Self::Link,
+            "op" => Self::Op,
+            "pub" => Self::Pub,
+            "seq" => Self::Seq,
+            "src" => Self::Src,
+            "storage" => Self::Storage,
+            _ => Self::Unknown,
+        }
+    }
 }
 
 /// Reads a key without copying it.
@@ -228,22 +303,80 @@ impl Visitor<'_> for KeySeed {
     }
 
     fn visit_str<E: serde::de::Error>(self, key: &str) -> Result<Key, E> {
-        Ok(match key {
-            "1080" => Key::P1080,
-            "240" => Key::P240,
-            "480" => Key::P480,
-            "720" => Key::P720,
-            "d" => Key::D,
-            "gw" => Key::Gw,
-            "l2" => Key::L2,
-            "len" => Key::Len,
-            "link" => Key::Link,
-            "op" => Key::Op,
-            "pub" => Key::Pub,
-            "seq" => Key::Seq,
-            "src" => Key::Src,
-            "storage" => Key::Storage,
-            _ => Key::Unknown,
-        })
+        Ok(Key::of(key))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::{collection::vec, prelude::*, sample::select};
+    use rstest::rstest;
+
+    use super::*;
+
+    const PUSH: &str = r#"{"op":0,"seq":12,"link":"stream1","src":"Qm","len":9.966666}"#;
+
+    #[test]
+    fn what_writers_write_is_compact() {
+        for text in [PUSH, r#"{"op":1,"link":"é"}"#, r#"{"op":0,"240":"a","x":"y","d":1}"#] {
+            assert_eq!(Fields::of_compact(text), Fields::of_any(text).ok());
+            assert!(Fields::of_compact(text).is_some(), "{text}");
+        }
+    }
+
+    #[rstest]
+    #[case("")]
+    #[case("{}")]
+    #[case("{")]
+    #[case(r#"{"op":1"#)]
+    #[case(r#"{"op":1}}"#)]
+    #[case(r#"{"op":1} "#)]
+    #[case(r#"{"op":1,}"#)]
+    #[case(r#"{"op" :1}"#)]
+    #[case(r#"{"op":01}"#)]
+    #[case(r#"{"op":1.}"#)]
+    #[case(r#"{"op":.1}"#)]
+    #[case(r#"{"op":-1}"#)]
+    #[case(r#"{"op":1e0}"#)]
+    #[case(r#"{"op":}"#)]
+    #[case(r#"{"op":1"link":"a"}"#)]
+    #[case(r#",{"op":1}"#)]
+    #[case(r#"{,"op":1}"#)]
+    #[case(r#"{"op":true}"#)]
+    #[case(r#"{"op":"a\u0062"}"#)]
+    #[case("{\"op\":\"a\nb\"}")]
+    #[case(r#"{"o\u0070":1}"#)]
+    #[case(r#"{"op":"a}"#)]
+    #[case(r#"["op":1}"#)]
+    fn what_is_another_is_not_compact(#[case] text: &str) {
+        assert_eq!(Fields::of_compact(text), None);
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_compact_has_the_members_of_any_json(
+            members in vec((
+                select(vec!["op", "seq", "link", "src", "len", "240", "1080", "d", "gw", "é", ""]),
+                prop_oneof![
+                    "[0-9]{0,3}(\\.[0-9]{0,3})?",
+                    "\"[ -~é]{0,9}\"",
+                    select(vec!["null", "-1", "1e3", "[]", "{}"]).prop_map(String::from),
+                ],
+            ), 0..6),
+            cut in proptest::option::of((any::<prop::sample::Index>(), select(br#"",:{} \0.n"#.to_vec()))),
+        ) {
+            let members: Vec<String> =
+                members.iter().map(|(key, value)| format!("\"{key}\":{value}")).collect();
+            let mut text = format!("{{{}}}", members.join(",")).into_bytes();
+            if let Some((at, byte)) = cut {
+                let at = at.index(text.len());
+                text[at] = byte;
+            }
+            if let Ok(text) = String::from_utf8(text)
+                && let Some(fields) = Fields::of_compact(&text)
+            {
+                prop_assert_eq!(Ok(fields), Fields::of_any(&text), "{}", text);
+            }
+        }
     }
 }
