@@ -9,6 +9,8 @@ mod dedup;
 mod delta;
 #[cfg(feature = "disk")]
 mod disk;
+#[doc(hidden)]
+pub mod fuzzing;
 mod graph;
 mod ham;
 mod hub;

@@ -36,11 +36,6 @@ const seen = new Map();
 
 const work = {
   put: ({ path, value }, done) => at(path).put(value, ({ ok, err }) => done({ ok: ok ?? null, err: err ?? null })),
-  // GUN acknowledges one of the two messages of a set, and not always: nobody waits for it here.
-  set: ({ path, value }, done) => {
-    at(path).set(value);
-    done({});
-  },
   once: ({ path }, done) => at(path).once((value) => done({ value: plain(value) ?? null })),
   on: ({ path }, done) => {
     const values = [];

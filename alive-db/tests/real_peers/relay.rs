@@ -69,7 +69,7 @@ async fn a_late_joiner_reads_a_list_and_its_items() {
     let js = beside(move || {
         let mut js = Node::client(&url);
         for n in 0..30 {
-            js.call("set", json!({"path": ["list"], "value": {"n": n, "text": "é😀"}}));
+            js.put(&["list", &format!("item{n}")], json!({"n": n, "text": "é😀"}));
         }
         js
     })
@@ -80,8 +80,8 @@ async fn a_late_joiner_reads_a_list_and_its_items() {
         for (key, link, _) in
             peer.get(Query::node("list")).await.map(|list| list.entries).unwrap_or_default()
         {
-            assert_eq!(link, Value::Link(key.clone()));
-            let Some(item) = peer.get(Query::node(key)).await else { continue };
+            assert_eq!(link, Value::Link(format!("list/{key}").into()));
+            let Some(item) = peer.get(Query::node(format!("list/{key}"))).await else { continue };
             if value(&item, "text") == Some("é😀".into())
                 && let Some(Value::Number(n)) = value(&item, "n")
             {
