@@ -2,6 +2,7 @@
 
 mod approval;
 mod archive;
+mod blacklist;
 #[cfg(feature = "testing")]
 pub mod conformance;
 mod fields;
@@ -13,6 +14,9 @@ mod intake;
 mod json_text;
 mod limits;
 mod look_alike;
+mod memory;
+#[cfg(test)]
+mod memory_tests;
 mod message;
 mod moderation;
 mod moment;
@@ -24,6 +28,9 @@ mod rules;
 mod safe_text;
 mod sign;
 mod stream_chat;
+#[cfg(feature = "testing")]
+pub mod testing;
+mod transport;
 mod verified;
 
 pub use approval::{ApprovalPolicy, Approver, Decision, check_applicant};
@@ -31,10 +38,12 @@ pub use archive::{
     ArchiveError, ArchiveLine, ArchiveLog, ArchiveReader, ArchiveWriteError, ArchiveWriter,
     LogError,
 };
+pub use blacklist::{BLACKLIST_INTERVAL, Blacklist, SharedBlacklist};
 pub use fields::{FieldValue, MessageError, SignatureText};
 pub use intake::Peer;
 pub use limits::Rate;
 pub use look_alike::{resembles, skeleton};
+pub use memory::MemoryChat;
 pub use message::Message;
 pub use moderation::{Entry, Hidden, Rule, Rulebook};
 pub use moment::Moment;
@@ -48,4 +57,7 @@ pub use rules::{
 pub use safe_text::SafeText;
 pub use sign::{SharedSigner, SignError, Signer, SignerError};
 pub use stream_chat::{Signed, StreamChat};
+pub use transport::{
+    ChatEvent, ChatEvents, ChatTransport, Delivery, HistoryPage, Item, SharedChatTransport,
+};
 pub use verified::{KeySet, Recovered, Verified};
