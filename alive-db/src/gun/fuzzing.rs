@@ -89,15 +89,16 @@ pub fn hub(data: &[u8]) {
     let mut now = Now { at: Instant::now(), millis: 1e12 };
     let mut hub = Hub::new(HubConfig::new("fuzzed", 1), counters, now);
     hub.set_upstreams(1);
-    let links = [LinkId(1), LinkId(2)];
-    hub.handle_connect(links[0], Side::Accepted, Origin(1), now);
-    hub.handle_connect(links[1], Side::Dialled, Origin::OWN, now);
+    let (served, dialled) = (LinkId(1), LinkId(2));
+    hub.handle_connect(served, Side::Accepted, Origin(1), now);
+    hub.handle_connect(dialled, Side::Dialled, Origin::OWN, now);
     for message in data.split(|byte| *byte == 0xff) {
         let (how, text) = message.split_first().unwrap_or((&0, &[]));
         let mut budget = LinkIntake::new(intake.limits(), now.at);
         let taken = intake.take(&mut budget, &String::from_utf8_lossy(text), now.at, now.millis);
         for message in taken.messages {
-            hub.handle_message(links[usize::from(how % 2)], message, now);
+            let link = if how % 2 == 0 { served } else { dialled };
+            hub.handle_message(link, message, now);
         }
         let passed = u32::from(how >> 1) * 20;
         now.at += Duration::from_millis(passed.into());
@@ -105,8 +106,8 @@ pub fn hub(data: &[u8]) {
         hub.handle_timeout(now);
         drain(&mut hub);
     }
-    hub.handle_disconnect(links[0], now);
-    hub.handle_disconnect(links[1], now);
+    hub.handle_disconnect(served, now);
+    hub.handle_disconnect(dialled, now);
     drain(&mut hub);
     assert_eq!(hub.links(), 0);
 }

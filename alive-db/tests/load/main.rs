@@ -1,6 +1,7 @@
 //! Speed and memory of a relay, beside npm's `gun` on the same work. Prints a table; run it with `--release --nocapture`.
 #![cfg(test)]
 #![cfg(all(feature = "relay", target_os = "linux"))]
+#![expect(clippy::print_stdout, reason = "the figures are what it is run for")]
 
 #[path = "../real_peers/packages.rs"]
 mod packages;
@@ -124,8 +125,7 @@ async fn subscribe(process: &Process, count: usize, soul: &str) -> Vec<Socket> {
 fn put(n: usize, soul: &str) -> String {
     let state = 1_600_000_000_000_u64;
     format!(
-        r##"{{"#":"put{n:06}","put":{{"{soul}":{{"_":{{"#":"{soul}",">":{{"k{n}":{state}}}}},"k{n}":"~~ {:0100}"}}}}}}"##,
-        n
+        r##"{{"#":"put{n:06}","put":{{"{soul}":{{"_":{{"#":"{soul}",">":{{"k{n}":{state}}}}},"k{n}":"~~ {n:0100}"}}}}}}"##
     )
 }
 

@@ -33,7 +33,7 @@ async fn two_gun_clients_talk_through_our_relay() {
         assert_eq!(node, json!({"t": true, "z": null, "f": -1.5e-9, "s": "é😀\u{1}\"\\"}));
         b.call("map", json!({"path": ["list"]}));
         for n in 0..20 {
-            a.put(&["list", &format!("item{n}")], json!({"n": n}));
+            a.put(&["list", &format!("item{n}")], &json!({"n": n}));
         }
         b.seen_until(&["list"], |seen| {
             let items = seen.as_object().unwrap().values();

@@ -69,7 +69,7 @@ async fn a_late_joiner_reads_a_list_and_its_items() {
     let js = beside(move || {
         let mut js = Node::client(&url);
         for n in 0..30 {
-            js.put(&["list", &format!("item{n}")], json!({"n": n, "text": "é😀"}));
+            js.put(&["list", &format!("item{n}")], &json!({"n": n, "text": "é😀"}));
         }
         js
     })
