@@ -15,7 +15,7 @@ use serde_json::Value;
 
 fn main() {
     let mut criterion = Criterion::default().configure_from_args();
-    for (name, transactions) in [("20 kB", 40), ("50 kB", 98), ("100 kB", 195)] {
+    for (name, transactions) in [("23 kB", 40), ("56 kB", 98), ("112 kB", 195)] {
         let page = blocks::of_others(100, transactions);
         let reader = BlockReader::new(DEFAULT_CUSTOM_JSON_ID, KeyPrefix::STM);
         let read = reader.read(&page, BlockAnswer::BlockRange).expect("the blocks are right");
