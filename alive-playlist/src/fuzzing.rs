@@ -1,6 +1,6 @@
 //! Bodies of fuzz targets: any bytes go in, nothing panics, what is accepted survives a round trip.
 
-pub use crate::probe::fuzzing::probe_ts;
+pub use crate::probe::fuzzing::{probe_mp4, probe_ts};
 use crate::{
     model::{MediaPlaylist, Playlist},
     recorder::Recording,

@@ -4,7 +4,7 @@ use super::adts::FrameCounter;
 use super::h264::Sps;
 use super::psi::checksum;
 use super::ts::{PACKET_LEN, PacketBytes, SYNC_BYTE};
-use super::{Container, ProbeError, SegmentProbe};
+use super::{Container, InitProbe, ProbeError, SegmentProbe};
 
 /// Probes `data` as it is, then as the packets behind good tables (so that the tracks are reached
 /// and not only the refusals), then as a parameter set and as audio frames.
@@ -26,6 +26,19 @@ pub fn probe_ts(data: &[u8]) {
     FrameCounter::new().push(data);
 }
 
+/// Reads `data` as an initialisation section and measures it as a fragment of itself and of a recording of our own.
+///
+/// # Panics
+/// When a probe breaks one of its promises.
+pub fn probe_mp4(data: &[u8]) {
+    let Ok(init) = InitProbe::read(data) else { return };
+    if let Ok(probe) = init.probe_fragment(data) {
+        assert_eq!(probe.size, data.len(), "every byte counts");
+        assert!(probe.video.is_some() || probe.audio.is_some(), "something was measured");
+        let _ = probe.codecs();
+    }
+}
+
 fn check(data: &[u8]) {
     match super::probe_ts(data) {
         Ok(probe) => check_figures(data, &probe),
@@ -40,7 +53,9 @@ fn check(data: &[u8]) {
 }
 
 fn check_figures(data: &[u8], probe: &SegmentProbe) {
-    let Container::MpegTs(stats) = probe.container;
+    let Container::MpegTs(stats) = probe.container else {
+        unreachable!("a transport stream was read as something else");
+    };
     let packets = u64::try_from(data.len() / PACKET_LEN).unwrap_or(u64::MAX);
     assert_eq!((probe.size, stats.packets), (data.len(), packets), "size");
     assert!(stats.damaged_packets + stats.continuity_errors <= packets, "more errors than packets");

@@ -30,6 +30,7 @@ mod continuation;
 #[doc(hidden)]
 pub mod fuzzing;
 mod h264;
+mod mp4;
 mod nal;
 mod pes;
 mod psi;
@@ -45,6 +46,7 @@ pub use self::clock::MediaTime;
 pub use self::continuation::{
     Break, Continuity, TOLERANCE, agrees, duration_from_next, is_continuation,
 };
+pub use self::mp4::InitProbe;
 pub use self::track::{
     AudioFamily, AudioTrack, CodecId, Fingerprint, Resolution, VideoFamily, VideoTrack,
 };
@@ -97,6 +99,11 @@ impl SegmentProbe {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Container {
+    /// Fragments of MP4.
+    Fmp4 {
+        /// How many.
+        fragments: u64,
+    },
     /// MPEG transport stream.
     MpegTs(TsStats),
 }
@@ -131,6 +138,9 @@ pub fn probe_ts(data: &[u8]) -> Result<SegmentProbe, ProbeError> {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ProbeError {
+    /// A box of MP4 is cut, lacks what it must have, or says what cannot be.
+    #[error("a box is cut or malformed")]
+    BadBox,
     /// It has no bytes.
     #[error("empty segment")]
     Empty,
@@ -140,9 +150,15 @@ pub enum ProbeError {
         /// Where the packet should start, in bytes.
         offset: usize,
     },
+    /// There is no fragment of MP4.
+    #[error("no movie fragment")]
+    NoFragment,
     /// No track is known to be video or audio.
     #[error("neither a video nor an audio track")]
     NoMedia,
+    /// It is no initialisation section of MP4.
+    #[error("no movie box")]
+    NoMovie,
     /// There is no program association table that is whole and names a program.
     #[error("no valid program association table")]
     NoPat,
