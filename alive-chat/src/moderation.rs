@@ -106,6 +106,8 @@ pub struct Rulebook {
     streamer: Account,
     streamer_key: LiveKey,
     spaces: HashMap<LiveKey, Space>,
+    /// The words that count now, and each as it is looked for.
+    words: Vec<(Box<str>, String)>,
 }
 
 type Space = HashMap<Rule, (f64, Moment)>;
@@ -120,7 +122,7 @@ impl Rulebook {
 
     /// No rules yet. The streamer's key is the one that the stream names on the chain.
     pub fn new(streamer: Account, streamer_key: LiveKey) -> Self {
-        Self { streamer, streamer_key, spaces: HashMap::new() }
+        Self { streamer, streamer_key, spaces: HashMap::new(), words: Vec::new() }
     }
 
     /// Takes an entry; whether anything changed.
@@ -142,7 +144,11 @@ impl Rulebook {
             // Of two at one moment GUN keeps the one whose text is greater.
             Some((old, at)) if (*at, text(*old)) >= (state, text(value)) => false,
             _ => {
+                let is_about_words = matches!(rule, Rule::Word(_) | Rule::Moderator(_));
                 space.insert(rule, (value, state));
+                if is_about_words {
+                    self.words = self.current_words();
+                }
                 true
             }
         }
@@ -183,12 +189,11 @@ impl Rulebook {
 
     /// The first filtered word that a text has. Case does not matter, nor do characters that cannot be seen.
     pub fn filtered_word(&self, text: &str) -> Option<&str> {
-        let words = self.words();
-        if words.is_empty() {
+        if self.words.is_empty() {
             return None;
         }
         let plain = crate::safe_text::searchable(text);
-        words.into_iter().find(|word| has_word(&plain, &crate::safe_text::searchable(word)))
+        self.words.iter().find(|(_, sought)| has_word(&plain, sought)).map(|(word, _)| &**word)
     }
 
     /// Whether a message may be shown, slow mode aside.
@@ -239,20 +244,18 @@ impl Rulebook {
         said
     }
 
-    fn words(&self) -> Vec<&str> {
+    fn current_words(&self) -> Vec<(Box<str>, String)> {
         let own = self.spaces.get(&self.streamer_key);
-        let all = own.into_iter().chain(self.moderator_spaces());
-        let mut words: Vec<&str> = all
-            .flat_map(|space| space.iter())
+        let all = own.into_iter().chain(self.moderator_spaces()).flat_map(|space| space.iter());
+        // The streamer takes back what a moderator filters.
+        let taken_back = |rule| own.and_then(|own| own.get(rule)).is_some_and(|own| own.0 == 0.0);
+        let mut words: Vec<_> = all
             .filter_map(|(rule, (value, _))| match rule {
-                Rule::Word(word) if *value != 0.0 => Some((rule, &**word)),
+                Rule::Word(word) if *value != 0.0 && !taken_back(rule) => {
+                    Some((word.clone(), crate::safe_text::searchable(word)))
+                }
                 _ => None,
             })
-            // The streamer takes back what a moderator filters.
-            .filter(|(rule, _)| {
-                own.and_then(|own| own.get(rule)).is_none_or(|(value, _)| *value != 0.0)
-            })
-            .map(|(_, word)| word)
             .collect();
         words.sort_unstable();
         words.dedup();

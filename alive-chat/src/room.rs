@@ -222,9 +222,10 @@ impl Room {
 
     /// Takes what the streamer or a moderator says; whether it changed anything.
     pub fn handle_entry(&mut self, entry: Entry) -> bool {
+        let rule = entry.rule.clone();
         let changed = self.rules.apply(entry);
         if changed {
-            self.held.judge_all(&self.rules, &mut self.effects);
+            self.held.judge_by(&rule, &self.rules, &mut self.effects);
         }
         changed
     }

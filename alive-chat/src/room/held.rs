@@ -7,7 +7,7 @@ use alive_core::backend::Digest;
 use super::RoomEffect;
 use crate::{
     message::Message,
-    moderation::{Hidden, Rulebook},
+    moderation::{Hidden, Rule, Rulebook},
     moment::Moment,
     networks::Account,
     verified::Verified,
@@ -86,8 +86,29 @@ impl Held {
         }
     }
 
-    /// Judges every message anew, because a rule changed.
-    pub(super) fn judge_all(&mut self, rules: &Rulebook, effects: &mut VecDeque<RoomEffect>) {
+    /// Judges every message anew that a changed rule can speak of.
+    pub(super) fn judge_by(
+        &mut self,
+        rule: &Rule,
+        rules: &Rulebook,
+        effects: &mut VecDeque<RoomEffect>,
+    ) {
+        let account = match rule {
+            Rule::Participant(account) => Some(account.clone()),
+            Rule::Message(digest) => {
+                let mut all = self.messages.iter();
+                let Some((_, one)) = all.find(|((_, held), _)| held == digest) else { return };
+                Some(one.message.signed().account().clone())
+            }
+            Rule::Moderator(_) | Rule::SlowMode | Rule::Word(_) => None,
+        };
+        let Some(account) = account else { return self.judge_all(rules, effects) };
+        if let Some(first) = self.by_account.get(&account).and_then(BTreeSet::first).copied() {
+            self.judge(&account, first, rules, effects);
+        }
+    }
+
+    fn judge_all(&mut self, rules: &Rulebook, effects: &mut VecDeque<RoomEffect>) {
         let firsts: Vec<_> = self
             .by_account
             .iter()
