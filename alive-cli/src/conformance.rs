@@ -6,10 +6,10 @@ use std::{
     process::ExitCode,
 };
 
-use alive_core::conformance::{Check, Report, VectorFile};
+use alive_core::conformance::{Check, Kind, Report, VectorFile};
 use anyhow::Context as _;
 
-use crate::output;
+use crate::{chat_networks::ChatChains, output};
 
 /// Runs vector files; folders are searched for `.json` files, two levels deep.
 #[derive(Debug, clap::Args)]
@@ -22,8 +22,10 @@ pub(crate) struct Args {
 
 /// Every kind of every crate.
 fn kinds() -> impl Iterator<Item = &'static dyn Check> {
+    const CHAT: [Kind; 4] = alive_chat::conformance::kinds::<ChatChains>();
     let kinds = alive_core::conformance::KINDS
         .iter()
+        .chain(&CHAT)
         .chain(alive_avalon::conformance::KINDS)
         .chain(alive_hive::conformance::KINDS)
         .chain(alive_storage::conformance::KINDS)

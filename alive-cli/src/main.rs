@@ -2,6 +2,7 @@
 
 mod archive;
 mod chain;
+mod chat_networks;
 mod cid;
 mod configure;
 mod conformance;
