@@ -1,6 +1,6 @@
 //! Speed and memory of a relay, beside npm's `gun` on the same work. Prints a table; run it with `--release --nocapture`.
 #![cfg(test)]
-#![cfg(all(feature = "relay", target_os = "linux"))]
+#![cfg(all(feature = "relay", target_os = "linux", not(debug_assertions)))]
 #![expect(clippy::print_stdout, reason = "the figures are what it is run for")]
 
 #[path = "../real_peers/packages.rs"]
