@@ -277,7 +277,7 @@ impl Peer {
     pub fn next_state(&self) -> State {
         // Nothing panics while it holds the lock.
         let mut clock = self.shared.clock.lock().unwrap_or_else(PoisonError::into_inner);
-        clock.next(now().millis)
+        clock.next(now().millis.floor())
     }
 
     /// Our id among peers.
@@ -346,11 +346,15 @@ impl Subscription {
 }
 
 /// This moment, by tokio's clock, which tests can stop, and by the system's.
+/// The largest fraction that a state of a millisecond usually has.
+const END_OF_MILLISECOND: f64 = 0.999;
+
 fn now() -> Now {
     let millis = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    // Whole milliseconds, as JavaScript's clock has them: the fraction counts writes.
+    // Whole milliseconds, as JavaScript's clock has them, to their end: the fraction of a state counts the writes of one, so
+    // that a write of this very moment is none of the future.
     #[expect(clippy::cast_precision_loss, reason = "exact for 285,000 years")]
-    let millis = millis.as_millis() as f64;
+    let millis = millis.as_millis() as f64 + END_OF_MILLISECOND;
     Now { at: tokio::time::Instant::now().into_std(), millis }
 }
 

@@ -120,6 +120,8 @@ impl Actor {
         let deferred = disk.deferred()?;
         self.hub.use_disk();
         self.hub.restore_deferred(deferred, now());
+        // What became due meanwhile is there before anybody asks.
+        self.hub.handle_timeout(now());
         self.disk = Some(super::disk_thread::start(disk, &shared.tasks));
         Ok(self)
     }

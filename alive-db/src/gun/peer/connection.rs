@@ -189,26 +189,35 @@ impl Connection {
         taken
     }
 
-    /// Sends what waits.
+    /// Sends what waits, unless that has become too much meanwhile.
     async fn write<S>(&self, socket: &mut WebSocketStream<S>) -> ControlFlow<Ended>
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
-        while let Some(frame) = self.outbox.next_frame() {
-            match feed(socket, Message::text(frame)).await {
-                Ok(()) => {}
-                Err(ended) => return ControlFlow::Break(ended),
-            }
-        }
-        // Pings and answers to pings wait, too.
-        match timeout(WRITE_TIMEOUT, socket.flush()).await {
-            Ok(Ok(())) => {}
-            Ok(Err(_)) => return ControlFlow::Break(Ended::ByPeer),
-            Err(_) => return ControlFlow::Break(Ended::Dropped(DropReason::Slow)),
+        tokio::select! {
+            () = self.outbox.overflowed() => {}
+            written = self.write_all(socket) => if let Err(ended) = written {
+                return ControlFlow::Break(ended);
+            },
         }
         match self.outbox.closed() {
             Some(reason) => ControlFlow::Break(Ended::Dropped(reason)),
             None => ControlFlow::Continue(()),
+        }
+    }
+
+    async fn write_all<S>(&self, socket: &mut WebSocketStream<S>) -> Result<(), Ended>
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
+        while let Some(frame) = self.outbox.next_frame() {
+            feed(socket, Message::text(frame)).await?;
+        }
+        // Pings and answers to pings wait, too.
+        match timeout(WRITE_TIMEOUT, socket.flush()).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(_)) => Err(Ended::ByPeer),
+            Err(_) => Err(Ended::Dropped(DropReason::Slow)),
         }
     }
 }

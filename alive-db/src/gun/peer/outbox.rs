@@ -17,6 +17,7 @@ const BATCH: usize = 9_000;
 pub(super) struct Outbox {
     queue: Mutex<Queue>,
     filled: Notify,
+    overflow: Notify,
     limit_bytes: usize,
 }
 
@@ -29,7 +30,12 @@ struct Queue {
 
 impl Outbox {
     pub(super) fn new(limit_bytes: usize) -> Self {
-        Self { queue: Mutex::default(), filled: Notify::new(), limit_bytes }
+        Self {
+            queue: Mutex::default(),
+            filled: Notify::new(),
+            overflow: Notify::new(),
+            limit_bytes,
+        }
     }
 
     /// Adds a message. If too much waits, the peer is too slow and gets nothing more.
@@ -41,6 +47,7 @@ impl Outbox {
         if queue.bytes + text.len() > self.limit_bytes {
             queue.closed = Some(DropReason::Slow);
             queue.messages = VecDeque::new();
+            self.overflow.notify_one();
         } else {
             queue.bytes += text.len();
             queue.messages.push_back(Arc::clone(text));
@@ -56,6 +63,13 @@ impl Outbox {
     pub(super) fn close(&self, reason: DropReason) {
         self.lock().closed.get_or_insert(reason);
         self.filled.notify_one();
+    }
+
+    /// Waits until too much waits, which is told even while a peer that reads nothing keeps the connection from writing.
+    pub(super) async fn overflowed(&self) {
+        while self.closed() != Some(DropReason::Slow) {
+            self.overflow.notified().await;
+        }
     }
 
     /// Waits until there is something new.
