@@ -4,11 +4,11 @@
 //! chunk) go into the index itself. The index, a `redb` database, says where each block is and is the only truth: a
 //! block is here when, and only when, a commit of the index names it.
 //!
-//! A put therefore goes: write the pack, sync it, sync its directory, commit to the index. That commit is not synced, as
-//! the pack tells all that it says: a pack that the index does not know is read at the next opening, and blocks in it
-//! that are whole, by their hash, are taken up with the notes that the put has left. Whatever moment the power fails at,
-//! either the pack was synced before, or the put had not returned. The same makes the index again if it is lost, but for
-//! the small batches that were only there.
+//! A put therefore goes: create the pack, sync its directory while blocks are hashed and written, sync the pack, commit to
+//! the index. That commit is not synced, as the pack tells all that it says: a pack that the index does not know is read
+//! at the next opening, and blocks in it that are whole, by their hash, are taken up with the notes that the put has left.
+//! Whatever moment the power fails at, either the pack was synced before, or the put had not returned. The same makes the
+//! index again if it is lost, but for the small batches that were only there.
 //!
 //! Considered and left: one file a block (a 2 MB segment has 9 blocks, and every one would cost a sync), and all bytes
 //! inside `redb` (it rounds values up to a power of two, so a 256 KiB leaf with its 14 bytes of frame takes 512 KiB).

@@ -10,6 +10,7 @@ use std::{
     io::{self, BufReader, BufWriter, Read, Seek, SeekFrom, Write},
     path::{Path, PathBuf},
     sync::{Mutex, PoisonError},
+    thread::{self, JoinHandle},
 };
 
 use bytes::Bytes;
@@ -129,10 +130,13 @@ impl Packs {
 
     pub(super) fn create(&self, number: u64) -> Result<PackWriter, StoreError> {
         let path = self.path(number);
-        self.make_shard(parent(&path))?;
+        let folder = parent(&path);
+        self.make_shard(folder.clone())?;
         let file = File::options().write(true).create_new(true).open(&path);
         let file = BufWriter::with_capacity(64 << 10, file.map_err(io_error(WRITING))?);
-        let mut pack = PackWriter { file, path: Some(path), number, size: 0 };
+        let entry = thread::Builder::new().name("pack entry".to_owned());
+        let entry = entry.spawn(move || sync_dir(&folder)).ok();
+        let mut pack = PackWriter { file, entry, path: Some(path), number, size: 0 };
         pack.write(HEADER)?;
         Ok(pack)
     }
@@ -187,6 +191,8 @@ impl Packs {
 #[derive(Debug)]
 pub(super) struct PackWriter {
     file: BufWriter<File>,
+    /// Makes the file's name durable while its blocks are still hashed and written. `None` if there was no thread for it.
+    entry: Option<JoinHandle<Result<(), StoreError>>>,
     /// Taken when the pack is finished.
     path: Option<PathBuf>,
     number: u64,
@@ -227,8 +233,10 @@ impl PackWriter {
     pub(super) fn finish(mut self) -> Result<(u64, u64), StoreError> {
         self.file.flush().map_err(io_error(WRITING))?;
         self.file.get_ref().sync_all().map_err(io_error("syncing a pack"))?;
-        if let Some(path) = &self.path {
-            sync_dir(&parent(path))?;
+        match (self.entry.take().map(JoinHandle::join), &self.path) {
+            (Some(Ok(synced)), _) => synced?,
+            (_, Some(path)) => sync_dir(&parent(path))?,
+            (_, None) => {}
         }
         self.path = None;
         Ok((self.number, self.size))
