@@ -11,7 +11,11 @@ use alive_node::{StreamArchive, archived_stream, export_stream, import_stream};
 use alive_storage::DiskStorage;
 use anyhow::{Context as _, ensure};
 
-use crate::{chain::ChainArgs, output, verify::parse_stream};
+use crate::{
+    chain::{Chain, ChainArgs},
+    output,
+    verify::parse_stream,
+};
 
 /// Bytes that are written at once.
 const PIECE: usize = 256 << 10;
@@ -36,8 +40,13 @@ impl Between {
     }
 
     /// The stream as the chain tells it.
-    async fn stream(&self, account: &AccountName, link: &Link) -> anyhow::Result<Stream> {
-        let index = self.chain.index(self.from_block, |_, _| {}).await?;
+    async fn stream(
+        &self,
+        chain: &Chain,
+        account: &AccountName,
+        link: &Link,
+    ) -> anyhow::Result<Stream> {
+        let index = chain.index(self.from_block, |_, _| {}).await?;
         let stream = index.stream(account, link).cloned();
         stream.with_context(|| format!("the chain has no stream {account}/{link}"))
     }
@@ -74,8 +83,9 @@ pub(crate) struct ImportArgs {
 
 pub(crate) async fn export(args: ExportArgs) -> anyhow::Result<()> {
     let (account, link) = args.stream;
-    let stream = args.between.stream(&account, &link).await?;
-    let id = StreamId::new(args.between.chain.network().clone(), account, link);
+    let chain = args.between.chain.one()?;
+    let stream = args.between.stream(&chain, &account, &link).await?;
+    let id = StreamId::new(chain.network().clone(), account, link);
     let store = args.between.open()?;
     let to = args.file;
     let archive = tokio::task::spawn_blocking(move || write(&to, &store, &id, &stream)).await??;
@@ -110,13 +120,14 @@ pub(crate) async fn import(args: ImportArgs) -> anyhow::Result<()> {
     let file = open()?;
     let limit = file.metadata()?.len();
     let id = tokio::task::spawn_blocking(move || archived_stream(file, limit)).await??;
-    let network = args.between.chain.network();
+    let chain = args.between.chain.one()?;
+    let network = chain.network();
     ensure!(
         id.network == *network,
         "{place} is of {}, choose it with --network; {network} was asked for",
         id.network
     );
-    let stream = args.between.stream(&id.account, &id.link).await?;
+    let stream = args.between.stream(&chain, &id.account, &id.link).await?;
     let (store, file) = (args.between.open()?, open()?);
     let work = move || {
         let archive = import_stream(file, limit, store.store(), &id, &stream)?;

@@ -1,13 +1,17 @@
-//! Which chain a command speaks to. A further network is registered here.
+//! Which chains a command speaks to. A further network is registered here.
 
 use std::time::Duration;
 
+use alive_avalon::{
+    FIRST_PLAYLIST_BLOCK,
+    rpc::{self as avalon, AvalonBlockSource, AvalonBlockSourceConfig, AvalonBroadcaster},
+};
 use alive_core::{
-    AccountName, Applied, DEFAULT_CUSTOM_JSON_ID, Index, Network,
+    AccountName, Applied, ChainView, DEFAULT_CUSTOM_JSON_ID, Index, Link, Network,
     backend::{Block, BlockSource as _, Next, SharedBlockSource, SharedBroadcaster},
 };
 use alive_hive::{
-    HiveNetwork, HiveNetworkError, PrivateKey,
+    HiveNetwork, HiveNetworkError,
     devnet::DevnetConfig,
     is_account_name,
     rpc::{
@@ -15,16 +19,19 @@ use alive_hive::{
         HiveBroadcaster, RpcClient, RpcConfig,
     },
 };
-use anyhow::{Context as _, ensure};
+use anyhow::{Context as _, bail, ensure};
 
-/// The chain and its nodes.
+use crate::secret::KeyArgs;
+
+/// The chains and their nodes.
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct ChainArgs {
-    /// The network: `hive`, `hive_mirrornet`, `hive_testnet`, `blurt`, `steem`, or `devnet` for `alive devnet`; any other of
-    /// the family by its parameters, as `mine,chain-id=HEX,prefix=TST`.
-    #[arg(long, default_value = "hive", env = "ALIVE_NETWORK", value_parser = known_network, value_name = "NETWORK")]
-    network: HiveNetwork,
-    /// Address of an API node of the network; several are tried in order.
+    /// The network: `hive`, `hive_mirrornet`, `hive_testnet`, `blurt`, `steem`, `avalon`, or `devnet` for `alive devnet`;
+    /// any other of Hive's family by its parameters, as `mine,chain-id=HEX,prefix=TST`. Given several times, each counts:
+    /// the stream is on all of them, and the first one is the one that routes speak for.
+    #[arg(long = "network", default_value = "hive", env = "ALIVE_NETWORK", value_parser = known_network, value_name = "NETWORK")]
+    networks: Vec<Kind>,
+    /// Address of an API node of a network of Hive's family; several are tried in order.
     #[arg(
         long = "hive-node",
         env = "ALIVE_HIVE_NODE",
@@ -33,7 +40,19 @@ pub(crate) struct ChainArgs {
         default_value = "http://127.0.0.1:8090"
     )]
     nodes: Vec<String>,
-    /// Id of the custom operations that carry the protocol.
+    /// Address of a node of Avalon; several are tried in order.
+    #[arg(
+        long = "avalon-node",
+        env = "ALIVE_AVALON_NODE",
+        value_delimiter = ',',
+        value_name = "URL",
+        default_value = "http://127.0.0.1:3001"
+    )]
+    avalon_nodes: Vec<String>,
+    /// The first block of Avalon to read.
+    #[arg(long, env = "ALIVE_AVALON_FROM_BLOCK", default_value_t = FIRST_PLAYLIST_BLOCK, value_name = "BLOCK")]
+    avalon_from_block: u64,
+    /// Id of the custom operations that carry the protocol on Hive.
     #[arg(long, env = "ALIVE_CUSTOM_JSON_ID", default_value = DEFAULT_CUSTOM_JSON_ID, value_name = "ID")]
     custom_json_id: String,
     /// Milliseconds between two looks at the chain.
@@ -60,21 +79,98 @@ enum Certainty {
     Seen,
 }
 
-fn known_network(name: &str) -> Result<HiveNetwork, String> {
+/// A family of chains, or one of its networks.
+#[derive(Clone, Debug)]
+pub(crate) enum Kind {
+    Avalon,
+    Hive(HiveNetwork),
+}
+
+/// A network by its name or its parameters.
+pub(crate) fn known_network(name: &str) -> Result<Kind, String> {
     match name {
-        "devnet" => Ok(DevnetConfig::default().network),
-        text => text.parse().map_err(|error: HiveNetworkError| error.to_string()),
+        "avalon" => Ok(Kind::Avalon),
+        "devnet" => Ok(Kind::Hive(DevnetConfig::default().network)),
+        text => text.parse().map(Kind::Hive).map_err(|error: HiveNetworkError| error.to_string()),
     }
 }
 
 impl ChainArgs {
+    /// The chains, each once, in the order given.
+    pub(crate) fn chains(&self) -> anyhow::Result<Vec<Chain>> {
+        let mut chains: Vec<Chain> = Vec::new();
+        for kind in &self.networks {
+            let nodes = match kind {
+                Kind::Avalon => &self.avalon_nodes,
+                Kind::Hive(_) => &self.nodes,
+            };
+            let chain = Chain {
+                network: kind.network(),
+                kind: kind.clone(),
+                nodes: nodes.clone(),
+                avalon_from_block: self.avalon_from_block,
+                custom_json_id: self.custom_json_id.clone(),
+                poll_interval: Duration::from_millis(self.chain_poll_ms.max(1)),
+                follow: self.follow,
+                confirm: self.confirm,
+            };
+            ensure!(
+                chains.iter().all(|known| known.network != chain.network),
+                "network {} is given twice",
+                chain.network
+            );
+            chains.push(chain);
+        }
+        Ok(chains)
+    }
+
+    /// The chain, for what concerns one only.
+    pub(crate) fn one(&self) -> anyhow::Result<Chain> {
+        let mut chains = self.chains()?;
+        ensure!(chains.len() == 1, "this concerns one network, give --network once");
+        chains.pop().context("give --network")
+    }
+}
+
+impl Kind {
+    fn network(&self) -> Network {
+        match self {
+            Self::Avalon => Network::avalon(),
+            Self::Hive(network) => network.name.clone(),
+        }
+    }
+}
+
+/// One chain and its nodes.
+#[derive(Clone, Debug)]
+pub(crate) struct Chain {
+    kind: Kind,
+    network: Network,
+    nodes: Vec<String>,
+    avalon_from_block: u64,
+    custom_json_id: String,
+    poll_interval: Duration,
+    follow: Reading,
+    confirm: Certainty,
+}
+
+/// A key of the family that signs.
+#[derive(Clone, Debug)]
+pub(crate) enum SigningKey {
+    Avalon(alive_avalon::PrivateKey),
+    Hive(alive_hive::PrivateKey),
+}
+
+impl Chain {
     /// The development chain at `url`, which makes a block every `interval`.
-    pub(crate) fn devnet(url: String, interval: Duration) -> Self {
+    pub(crate) fn devnet(kind: Kind, url: String, interval: Duration) -> Self {
         Self {
-            network: DevnetConfig::default().network,
+            network: kind.network(),
+            kind,
             nodes: vec![url],
+            avalon_from_block: FIRST_PLAYLIST_BLOCK,
             custom_json_id: DEFAULT_CUSTOM_JSON_ID.to_owned(),
-            chain_poll_ms: u64::try_from(interval.as_millis() / 4).unwrap_or(u64::MAX).max(1),
+            poll_interval: (interval / 4).max(Duration::from_millis(1)),
             follow: Reading::Head,
             confirm: Certainty::Seen,
         }
@@ -82,7 +178,15 @@ impl ChainArgs {
 
     /// The network's name in stream ids.
     pub(crate) fn network(&self) -> &Network {
-        &self.network.name
+        &self.network
+    }
+
+    /// Reads the key that this chain is signed with.
+    pub(crate) fn key(&self, keys: &KeyArgs) -> anyhow::Result<SigningKey> {
+        match self.kind {
+            Kind::Avalon => keys.read_avalon().map(SigningKey::Avalon),
+            Kind::Hive(_) => keys.read().map(SigningKey::Hive),
+        }
     }
 
     /// Id of the custom operations that carry the protocol.
@@ -91,27 +195,43 @@ impl ChainArgs {
     }
 
     /// The network with what its chain is told by.
-    pub(crate) fn hive(&self) -> &HiveNetwork {
-        &self.network
+    ///
+    /// # Errors
+    /// It is none of Hive's family.
+    pub(crate) fn hive(&self) -> anyhow::Result<&HiveNetwork> {
+        match &self.kind {
+            Kind::Avalon => {
+                bail!("this is for networks of Hive's family, {} is none", self.network)
+            }
+            Kind::Hive(network) => Ok(network),
+        }
     }
 
     /// Signs and broadcasts the protocol's operations for an account.
     pub(crate) fn broadcaster(
         &self,
         account: AccountName,
-        key: PrivateKey,
+        key: SigningKey,
     ) -> anyhow::Result<SharedBroadcaster> {
-        self.hive_broadcaster(account, key).map(SharedBroadcaster::new)
+        match (&self.kind, key) {
+            (Kind::Avalon, SigningKey::Avalon(key)) => {
+                self.avalon_broadcaster(account, key).map(SharedBroadcaster::new)
+            }
+            (Kind::Hive(_), SigningKey::Hive(key)) => {
+                self.hive_broadcaster(account, key).map(SharedBroadcaster::new)
+            }
+            _ => bail!("the key is none of {}", self.network),
+        }
     }
 
-    /// Signs and broadcasts any operations for an account.
+    /// Signs and broadcasts any operations for an account of Hive's family.
     pub(crate) fn hive_broadcaster(
         &self,
         account: AccountName,
-        key: PrivateKey,
+        key: alive_hive::PrivateKey,
     ) -> anyhow::Result<HiveBroadcaster> {
-        let network = &self.network.name;
-        ensure!(is_account_name(account.as_str()), "{account} cannot be an account of {network}");
+        let is_name = is_account_name(account.as_str());
+        ensure!(is_name, "{account} cannot be an account of {}", self.network);
         let confirm = match self.confirm {
             Certainty::Irreversible => Confirm::Irreversible,
             Certainty::Seen => Confirm::Seen,
@@ -119,23 +239,65 @@ impl ChainArgs {
         let config = BroadcasterConfig::default()
             .confirm(confirm)
             .custom_json_id(self.custom_json_id.as_str())
-            .poll_interval(self.poll_interval());
-        Ok(HiveBroadcaster::new(self.client()?, self.network.clone(), account, key, config))
+            .poll_interval(self.poll_interval);
+        let network = self.hive()?.clone();
+        Ok(HiveBroadcaster::new(self.hive_client()?, network, account, key, config))
     }
 
-    /// Reads blocks from `from_block` on.
+    fn avalon_broadcaster(
+        &self,
+        account: AccountName,
+        key: alive_avalon::PrivateKey,
+    ) -> anyhow::Result<AvalonBroadcaster> {
+        let is_name = alive_avalon::is_user_name(account.as_str());
+        ensure!(is_name, "{account} cannot be an account of {}", self.network);
+        let config = avalon::BroadcasterConfig::default().poll_interval(self.poll_interval);
+        Ok(AvalonBroadcaster::new(self.avalon_client()?, account, key, config))
+    }
+
+    /// Reads blocks from `from_block` on, or from Avalon's own first one.
     pub(crate) fn block_source(&self, from_block: u32) -> anyhow::Result<SharedBlockSource> {
-        let follow = match self.follow {
-            Reading::Head => Follow::Head,
-            Reading::Irreversible => Follow::Irreversible,
-        };
-        let config = HiveBlockSourceConfig::default()
-            .custom_json_id(self.custom_json_id.as_str())
-            .follow(follow)
-            .from_block(from_block)
-            .poll_interval(self.poll_interval());
-        let network = self.network.clone();
-        Ok(SharedBlockSource::new(HiveBlockSource::new(self.client()?, network, config)))
+        match &self.kind {
+            Kind::Avalon => {
+                let config = AvalonBlockSourceConfig::default()
+                    .from_block(self.avalon_from_block)
+                    .poll_interval(self.poll_interval);
+                let source = AvalonBlockSource::new(self.avalon_client()?, config);
+                Ok(SharedBlockSource::new(source))
+            }
+            Kind::Hive(network) => {
+                let follow = match self.follow {
+                    Reading::Head => Follow::Head,
+                    Reading::Irreversible => Follow::Irreversible,
+                };
+                let config = HiveBlockSourceConfig::default()
+                    .custom_json_id(self.custom_json_id.as_str())
+                    .follow(follow)
+                    .from_block(from_block)
+                    .poll_interval(self.poll_interval);
+                let source = HiveBlockSource::new(self.hive_client()?, network.clone(), config);
+                Ok(SharedBlockSource::new(source))
+            }
+        }
+    }
+
+    /// How far a stream is by the state that nodes of the chain keep; `None` where they keep none.
+    pub(crate) async fn kept_view(
+        &self,
+        account: &AccountName,
+        link: &Link,
+        key: &SigningKey,
+    ) -> anyhow::Result<Option<ChainView>> {
+        let SigningKey::Avalon(key) = key else { return Ok(None) };
+        let broadcaster = self.avalon_broadcaster(account.clone(), key.clone())?;
+        ensure!(
+            broadcaster.may_stream().await?,
+            "the key may not sign playlists (types 25 and 26) for {account} alone"
+        );
+        let view = broadcaster.chain_view(link).await?;
+        Ok(Some(view.with_context(|| {
+            format!("{}/{account}/{link} is not configured; see `alive configure`", self.network)
+        })?))
     }
 
     /// Follows the chain from `from_block` to its head and shows every block on the way.
@@ -165,15 +327,17 @@ impl ChainArgs {
         }
     }
 
-    /// Asks the network's nodes.
-    pub(crate) fn client(&self) -> anyhow::Result<RpcClient> {
+    /// Asks the nodes of a network of Hive's family.
+    pub(crate) fn hive_client(&self) -> anyhow::Result<RpcClient> {
         /// A person or a script waits for the answer, and has nobody else to ask.
         const ROUNDS: u32 = 5;
+        self.hive()?;
         let config = RpcConfig::new(&self.nodes).context("--hive-node")?.rounds(ROUNDS);
         Ok(RpcClient::new(config)?)
     }
 
-    fn poll_interval(&self) -> Duration {
-        Duration::from_millis(self.chain_poll_ms.max(1))
+    fn avalon_client(&self) -> anyhow::Result<avalon::RpcClient> {
+        let config = avalon::RpcConfig::new(&self.nodes).context("--avalon-node")?;
+        Ok(avalon::RpcClient::new(config)?)
     }
 }

@@ -2,10 +2,15 @@
 
 use alive_core::{
     AccountName, Configure, End, GatewayUrl, Link, LiveKey, LiveLayer, Op, StorageKind, StreamId,
-    backend::Broadcaster as _,
+    backend::{Broadcaster as _, SharedBroadcaster},
 };
+use anyhow::{Context as _, ensure};
 
-use crate::{chain::ChainArgs, output, secret::KeyArgs};
+use crate::{
+    chain::{Chain, ChainArgs},
+    output,
+    secret::KeyArgs,
+};
 
 /// Creates a stream, or changes its settings: what is given overwrites, what is not stays.
 #[derive(Debug, clap::Args)]
@@ -53,9 +58,9 @@ pub(crate) struct StreamArgs {
 }
 
 impl StreamArgs {
-    /// The stream's name.
-    pub(crate) fn id(&self) -> StreamId {
-        StreamId::new(self.chain.network().clone(), self.account.clone(), self.link.clone())
+    /// The stream's name on a chain.
+    pub(crate) fn id(&self, chain: &Chain) -> StreamId {
+        StreamId::new(chain.network().clone(), self.account.clone(), self.link.clone())
     }
 }
 
@@ -75,9 +80,31 @@ pub(crate) async fn run_end(args: EndArgs) -> anyhow::Result<()> {
     broadcast(args.stream, op).await
 }
 
+/// On each chain; one that fails does not keep the others from it.
 async fn broadcast(stream: StreamArgs, op: Op) -> anyhow::Result<()> {
-    let broadcaster = stream.chain.broadcaster(stream.account, stream.key.read()?)?;
-    let receipt = broadcaster.broadcast(&op).await?;
+    let mut broadcasters = Vec::new();
+    for chain in stream.chain.chains()? {
+        let broadcaster = chain.broadcaster(stream.account.clone(), chain.key(&stream.key)?);
+        broadcasters.push(broadcaster.with_context(|| chain.network().to_string())?);
+    }
+    // Beside each other: a chain that is down keeps one waiting for minutes.
+    let mut running = tokio::task::JoinSet::new();
+    for broadcaster in broadcasters {
+        let op = op.clone();
+        running.spawn(async move {
+            let outcome = settled(&broadcaster, &op).await;
+            outcome.map_err(|error| format!("{}: {error:#}", broadcaster.network()))
+        });
+    }
+    let outcomes = running.join_all().await;
+    let failed: Vec<_> = outcomes.into_iter().filter_map(Result::err).collect();
+    ensure!(failed.is_empty(), "{}", failed.join("; "));
+    Ok(())
+}
+
+/// Broadcasts on one chain and waits until it cannot be taken back.
+async fn settled(broadcaster: &SharedBroadcaster, op: &Op) -> anyhow::Result<()> {
+    let receipt = broadcaster.broadcast(op).await?;
     output::line(format_args!("in block {} as {}", receipt.block, receipt.transaction));
     broadcaster.settle().await?;
     Ok(())

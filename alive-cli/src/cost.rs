@@ -11,7 +11,10 @@ use alive_hive::{
 use anyhow::Context as _;
 use serde_json::{Value, json};
 
-use crate::{chain::ChainArgs, output};
+use crate::{
+    chain::{Chain, ChainArgs},
+    output,
+};
 
 /// Tells how many transactions a stream needs, what they take of the account's resource credits, and whether it can pay.
 ///
@@ -61,13 +64,15 @@ pub(crate) struct Args {
 }
 
 pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
-    let snapshot = snapshot(&args).await?;
+    let chain = args.chain.one()?;
+    chain.hive().context("cost")?;
+    let snapshot = snapshot(&args, &chain).await?;
     if let Some(path) = &args.save {
         let text = serde_json::to_string_pretty(&snapshot.to_json())?;
         std::fs::write(path, text).with_context(|| format!("{}", path.display()))?;
     }
-    let cost = plan(&args)?.cost(&snapshot.sizes, &snapshot.prices)?;
-    let forecast = forecast(&args, &cost).await?;
+    let cost = plan(&args, &chain)?.cost(&snapshot.sizes, &snapshot.prices)?;
+    let forecast = forecast(&args, &chain, &cost).await?;
     if args.json {
         output::line(to_json(&cost, forecast.as_ref()));
     } else {
@@ -76,20 +81,20 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// What to warn of before a stream starts: that its account cannot pay for it. Nothing if it can, or if no node tells:
-/// a stream must not wait for a warning.
-pub(crate) async fn warning(chain: &ChainArgs, plan: StreamPlan) -> Option<String> {
+/// What to warn of before a stream starts: that its account cannot pay for it. Nothing if it can, if no node tells (a
+/// stream must not wait for a warning), or if the chain is none that has a price.
+pub(crate) async fn warning(chain: &Chain, plan: StreamPlan) -> Option<String> {
     let plan = plan.custom_json_id(chain.custom_json_id());
-    let told = rpc::forecast(&chain.client().ok()?, &plan).await;
+    let told = rpc::forecast(&chain.hive_client().ok()?, &plan).await;
     told.ok().filter(|(_, forecast)| !forecast.can_pay()).map(|(_, forecast)| forecast.to_string())
 }
 
-async fn snapshot(args: &Args) -> anyhow::Result<RcSnapshot> {
+async fn snapshot(args: &Args, chain: &Chain) -> anyhow::Result<RcSnapshot> {
     if args.example {
         return Ok(RcSnapshot::mainnet_example());
     }
     let Some(path) = &args.params else {
-        let asked = rpc::rc_snapshot(&args.chain.client()?).await;
+        let asked = rpc::rc_snapshot(&chain.hive_client()?).await;
         return asked.context("--hive-node; without a node give --params or --example");
     };
     let text = std::fs::read_to_string(path).with_context(|| format!("{}", path.display()))?;
@@ -98,7 +103,7 @@ async fn snapshot(args: &Args) -> anyhow::Result<RcSnapshot> {
     RcSnapshot::from_json(&value).with_context(|| format!("{}", path.display()))
 }
 
-fn plan(args: &Args) -> anyhow::Result<StreamPlan> {
+fn plan(args: &Args, chain: &Chain) -> anyhow::Result<StreamPlan> {
     let account = match &args.account {
         Some(account) => account.clone(),
         // As long as a name can be, so that nobody pays more.
@@ -109,14 +114,18 @@ fn plan(args: &Args) -> anyhow::Result<StreamPlan> {
         .interval(seconds(args.interval).context("--interval")?)
         .segment(seconds(args.segment).context("--segment")?)
         .renditions(args.renditions)
-        .custom_json_id(args.chain.custom_json_id()))
+        .custom_json_id(chain.custom_json_id()))
 }
 
 fn seconds(number: f64) -> anyhow::Result<Duration> {
     Ok(Duration::try_from_secs_f64(number)?)
 }
 
-async fn forecast(args: &Args, cost: &StreamCost) -> anyhow::Result<Option<Forecast>> {
+async fn forecast(
+    args: &Args,
+    chain: &Chain,
+    cost: &StreamCost,
+) -> anyhow::Result<Option<Forecast>> {
     let now = TimePoint::from_unix_secs(0);
     if let Some(max) = args.max_credits {
         let bar = Manabar { current: args.credits.unwrap_or(max), max, updated: now };
@@ -125,7 +134,7 @@ async fn forecast(args: &Args, cost: &StreamCost) -> anyhow::Result<Option<Forec
     let (Some(account), false, None) = (&args.account, args.example, &args.params) else {
         return Ok(None);
     };
-    let (bar, now) = rpc::find_mana(&args.chain.client()?, account).await?;
+    let (bar, now) = rpc::find_mana(&chain.hive_client()?, account).await?;
     let bar = bar.with_context(|| format!("there is no account {account}"))?;
     Ok(Some(Forecast::of(cost, &bar, now)))
 }

@@ -6,6 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use alive_avalon::devnet as avalon;
 use alive_core::{
     AccountName, ChainView, Configure, Link, LiveLayer, Op, StreamId,
     backend::{Broadcaster as _, SharedLiveCache, SharedStreamStore},
@@ -20,12 +21,14 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     asked_to_stop,
-    chain::ChainArgs,
+    attested::Attested,
+    chain::{Chain, Kind, SigningKey},
     key::random_key,
     node, output, progress,
     readback::{self, Watched},
     recorder::Recording,
     storage::{self, StorageArgs},
+    verify,
 };
 
 /// Time between blocks at normal speed.
@@ -51,6 +54,9 @@ pub(crate) struct Args {
     /// How many times faster than real time; block time and push interval shrink along.
     #[arg(long, env = "ALIVE_SPEED", default_value_t = 10.0, value_name = "N")]
     speed: f64,
+    /// The chain: `hive`, `avalon`, or `both` for one stream on two chains.
+    #[arg(long, env = "ALIVE_DEMO_NETWORK", default_value = "hive", value_name = "NETWORK")]
+    network: Networks,
     /// Keep serving the stream after the summary, until stopped.
     #[arg(long, env = "ALIVE_DEMO_SERVE")]
     serve: bool,
@@ -59,6 +65,14 @@ pub(crate) struct Args {
     port: u16,
     #[command(flatten)]
     storage: StorageArgs,
+}
+
+/// Which chains the demo plays on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Networks {
+    Avalon,
+    Both,
+    Hive,
 }
 
 pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
@@ -86,14 +100,64 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
     outcome
 }
 
+/// A development chain and what publishes on it.
+struct Played {
+    devnet: Devnet,
+    chain: Chain,
+    id: StreamId,
+    backends: Backends,
+}
+
+/// A development chain of one family.
+enum Devnet {
+    Avalon(avalon::DevnetServer),
+    Hive(DevnetServer),
+}
+
+impl Devnet {
+    async fn shutdown(self) {
+        match self {
+            Self::Avalon(server) => server.shutdown().await,
+            Self::Hive(server) => server.shutdown().await,
+        }
+    }
+}
+
+/// Starts a development chain of a family with this account.
+async fn raise(
+    network: Networks,
+    account: &AccountName,
+    block_interval: Duration,
+    folder: &Path,
+) -> anyhow::Result<(Devnet, Chain, SigningKey)> {
+    let key = random_key()?;
+    if network == Networks::Avalon {
+        let key = alive_avalon::PrivateKey::from_bytes(&key.to_bytes())?;
+        let config = avalon::DevnetConfig::default()
+            .account(avalon::DevAccount::new(account.as_str(), key.public_key()))
+            .block_interval(block_interval)
+            .folder(folder.join("avalon-chain"));
+        let server = avalon::serve(config).await?;
+        let chain = Chain::devnet(Kind::Avalon, server.url(), block_interval);
+        return Ok((Devnet::Avalon(server), chain, SigningKey::Avalon(key)));
+    }
+    let config = DevnetConfig::default()
+        .account(DevAccount::with_key(account.as_str(), key.public_key())?)
+        .block_interval(block_interval)
+        .folder(folder.join("chain"));
+    let kind = Kind::Hive(config.network.clone());
+    let server = serve(config).await?;
+    let chain = Chain::devnet(kind, server.url(), block_interval);
+    Ok((Devnet::Hive(server), chain, SigningKey::Hive(key)))
+}
+
 /// Everything that runs while the demo plays.
 struct Stage {
     folder: PathBuf,
-    id: StreamId,
-    devnet: DevnetServer,
+    /// The chains; the node's routes speak for the first.
+    played: Vec<Played>,
     node: RunningNode,
     storage: storage::Ready,
-    backends: Backends,
     push_interval: Duration,
     /// How long everything after the recording may take.
     patience: Duration,
@@ -103,21 +167,16 @@ impl Stage {
     async fn build(folder: &Path, args: &Args) -> anyhow::Result<Self> {
         let account: AccountName = "alice".parse()?;
         let link: Link = "demo".parse()?;
-        let key = random_key()?;
         let block_interval = BLOCK_INTERVAL.div_f64(args.speed);
-        let config = DevnetConfig::default()
-            .account(DevAccount::with_key(account.as_str(), key.public_key())?)
-            .block_interval(block_interval)
-            .folder(folder.join("chain"));
-        let devnet = serve(config).await?;
-        let chain = ChainArgs::devnet(devnet.url(), block_interval);
-
+        let networks = match args.network {
+            Networks::Both => vec![Networks::Hive, Networks::Avalon],
+            one => vec![one],
+        };
         let storage = args.storage.open(&folder.join("store")).await?;
         let live = SharedLiveCache::new(MemoryLiveCache::default());
         let index = SqliteStore::open(folder.join("index.sqlite"))?;
         let streams = SharedStreamStore::new(index.clone());
         let mut backends = alive_node::Backends::new(streams, storage.get.clone())
-            .source(chain.block_source(1)?)
             .chunks(SharedChunkCache::new(index))
             .live(live.clone());
         if let Some(content) = &storage.content {
@@ -127,36 +186,81 @@ impl Stage {
         if let Some(gateway) = &storage.gateway {
             list = list.gateway(gateway.clone());
         }
-        let config = NodeConfig::default()
+        let mut config = NodeConfig::default()
             .address(([127, 0, 0, 1], args.port).into())
             .playlists(PlaylistConfig::default().list(list));
+        let mut played: Vec<Played> = Vec::new();
+        for network in networks {
+            let (devnet, chain, key) = raise(network, &account, block_interval, folder).await?;
+            backends = backends.source(chain.block_source(1)?);
+            if played.is_empty() {
+                config = config.network(chain.network().clone());
+            }
+            let broadcaster = chain.broadcaster(account.clone(), key)?;
+            let configure = Configure {
+                l2: Some(LiveLayer::GunDb),
+                storage: storage.kind,
+                ..Configure::new(link.clone())
+            };
+            let configured = broadcaster.broadcast(&Op::Configure(configure)).await;
+            configured.with_context(|| format!("configuring the stream on {}", chain.network()))?;
+            let id = StreamId::new(chain.network().clone(), account.clone(), link.clone());
+            let backends = Backends::new(storage.put.clone(), broadcaster).live(live.clone());
+            played.push(Played { devnet, chain, id, backends });
+        }
         let node = Node::start(config, backends).await?;
-
-        let broadcaster = chain.broadcaster(account.clone(), key)?;
-        let configure = Configure {
-            l2: Some(LiveLayer::GunDb),
-            storage: storage.kind,
-            ..Configure::new(link.clone())
-        };
-        broadcaster.broadcast(&Op::Configure(configure)).await.context("configuring the stream")?;
-        let backends = Backends::new(storage.put.clone(), broadcaster).live(live);
-        let id = StreamId::new(chain.network().clone(), account, link);
         let recorder = folder.join("recording");
         std::fs::create_dir(&recorder)?;
         let push_interval = PUSH_INTERVAL.div_f64(args.speed);
         let patience = PATIENCE + BLOCKS_AFTER * block_interval;
         let folder = folder.to_owned();
-        Ok(Self { folder, id, devnet, node, storage, backends, push_interval, patience })
+        Ok(Self { folder, played, node, storage, push_interval, patience })
+    }
+
+    /// What publishes on one chain.
+    async fn session(&self, played: &Played) -> anyhow::Result<Session> {
+        let journal = self.folder.join(format!("{}.journal", played.id.network));
+        let config = SessionConfig::new(played.id.clone(), self.folder.join("recording"), journal)
+            .interval(self.push_interval)
+            .poll_interval(Duration::from_millis(20))
+            .flush_timeout(Some(self.patience))
+            .end_stream(true);
+        let view = Some(ChainView::default());
+        Ok(Session::open(config, played.backends.clone(), view).await?)
+    }
+
+    /// Each chain must attest every segment that came back.
+    async fn check_chains(&self, expected: usize) -> anyhow::Result<()> {
+        let mut attested = Attested::default();
+        for played in &self.played {
+            let index = played.chain.index(1, |_, _| {}).await?;
+            let (account, link) = (&played.id.account, &played.id.link);
+            let stream = index.stream(account, link).context("a chain lacks the stream")?;
+            let segments = verify::segments(stream, &self.storage.get).await?;
+            ensure!(stream.info().ended, "{} says that the stream goes on", played.id.network);
+            ensure!(
+                segments.len() == expected,
+                "{} attests {} of {expected} segments",
+                played.id.network,
+                segments.len()
+            );
+            attested.add(played.id.network.clone(), segments);
+        }
+        ensure!(attested.report() == 0, "the chains tell two streams");
+        Ok(())
     }
 
     fn playlist_url(&self) -> String {
-        let StreamId { account, link, .. } = &self.id;
-        format!("{}/stream/{account}/{link}.m3u8", node::url(&self.node))
+        let stream =
+            self.played.first().map(|played| format!("{}/{}", played.id.account, played.id.link));
+        format!("{}/stream/{}.m3u8", node::url(&self.node), stream.unwrap_or_default())
     }
 
     async fn strike(self) {
         self.node.shutdown().await;
-        self.devnet.shutdown().await;
+        for played in self.played {
+            played.devnet.shutdown().await;
+        }
         self.storage.shutdown().await;
     }
 }
@@ -164,15 +268,13 @@ impl Stage {
 /// Plays, publishes, watches the playlist grow, and reads everything back.
 async fn perform(stage: &Stage, recording: Recording, args: &Args) -> anyhow::Result<()> {
     let recorder = stage.folder.join("recording");
-    let config = SessionConfig::new(stage.id.clone(), &recorder, stage.folder.join("journal"))
-        .interval(stage.push_interval)
-        .poll_interval(Duration::from_millis(20))
-        .flush_timeout(Some(stage.patience))
-        .end_stream(true);
-    let session = Session::open(config, stage.backends.clone(), Some(ChainView::default())).await?;
-    let shown = tokio::spawn(progress::show(session.progress()));
     let stop = CancellationToken::new();
-    let mut publishing = tokio::spawn(session.run(stop.clone()));
+    let mut sessions = Vec::new();
+    for played in &stage.played {
+        sessions.push(stage.session(played).await?);
+    }
+    let shown = sessions.first().map(|first| tokio::spawn(progress::show(first.progress())));
+    let mut publishing = tokio::spawn(all_of(sessions, stop.clone()));
 
     let recording = Arc::new(recording);
     let watching = tokio::spawn(readback::watch(stage.playlist_url(), recording.segments().len()));
@@ -190,11 +292,14 @@ async fn perform(stage: &Stage, recording: Recording, args: &Args) -> anyhow::Re
 
     let totals = tokio::time::timeout(stage.patience, publishing).await;
     let totals = totals.context("publishing did not come to an end")???;
-    shown.await?;
+    if let Some(shown) = shown {
+        shown.await?;
+    }
     let watched = tokio::time::timeout(stage.patience, watching).await;
     let watched = watched.context("the playlist did not come to an end")???;
     let back = readback::read_all(&stage.playlist_url()).await?;
     compare(&recording, &back)?;
+    stage.check_chains(back.len()).await?;
     output::line("");
     output::line(format_args!(
         "segments     {} recorded, {} back, byte for byte and in order",
@@ -203,6 +308,18 @@ async fn perform(stage: &Stage, recording: Recording, args: &Args) -> anyhow::Re
     ));
     summary(&totals, &closed, &watched, started.elapsed());
     Ok(())
+}
+
+/// Runs the sessions beside each other and gives the totals of the first.
+async fn all_of(sessions: Vec<Session>, stop: CancellationToken) -> anyhow::Result<Totals> {
+    let running: Vec<_> =
+        sessions.into_iter().map(|session| tokio::spawn(session.run(stop.clone()))).collect();
+    let mut first = None;
+    for session in running {
+        let totals = session.await??;
+        first = first.or(Some(totals));
+    }
+    first.context("nothing to publish on")
 }
 
 /// Every segment must be back as it was recorded, and in order.

@@ -2,16 +2,21 @@
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
+use alive_avalon::devnet as avalon;
 use alive_hive::{
     ChainId, HiveNetwork, KeyPrefix, PrivateKey, PublicKey, Role,
     devnet::{DevAccount, Devnet, DevnetConfig, Switches, serve_chain},
 };
-use anyhow::Context as _;
+use anyhow::{Context as _, bail, ensure};
 use tokio::task::spawn_blocking;
 
-use crate::{asked_to_stop, output};
+use crate::{
+    asked_to_stop,
+    chain::{Kind, known_network},
+    output,
+};
 
-/// Runs a development chain that unmodified Hive clients can broadcast to. It is for tests: its keys are worth nothing.
+/// Runs a development chain that unmodified clients of Hive or Avalon can broadcast to. It is for tests: its keys are worth nothing.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example: alive devnet --account alice:secret --account bob:secret
 
@@ -29,6 +34,7 @@ pub(crate) struct Args {
         long,
         env = "ALIVE_DEVNET_LISTEN",
         default_value = "127.0.0.1:8090",
+        default_value_if("network", "avalon", "127.0.0.1:3001"),
         value_name = "ADDRESS"
     )]
     listen: SocketAddr,
@@ -53,10 +59,14 @@ pub(crate) struct Args {
     /// Faults that the node shows on purpose: the JSON of `alive_devnet.set_switches`.
     #[arg(long, env = "ALIVE_DEVNET_FAULTS", value_name = "JSON", value_parser = parse_faults)]
     faults: Option<Switches>,
+    /// The same for a chain of Avalon: the JSON of `POST /alive_devnet/switches`.
+    #[arg(long, env = "ALIVE_DEVNET_AVALON_FAULTS", value_name = "JSON", value_parser = parse_avalon_faults)]
+    avalon_faults: Option<avalon::Switches>,
     /// The network whose chain id, key prefix and rules the chain has: `hive`, `hive_mirrornet`, `hive_testnet`,
-    /// `blurt`, `steem`, or any other of the family by its parameters, as `mine,chain-id=HEX,prefix=TST`.
-    #[arg(long, env = "ALIVE_DEVNET_NETWORK", default_value = "hive", value_name = "NETWORK")]
-    network: HiveNetwork,
+    /// `blurt`, `steem`, or any other of the family by its parameters, as `mine,chain-id=HEX,prefix=TST`; or `avalon`,
+    /// whose accounts have one key: of a password, or a private or public key in base58.
+    #[arg(long, env = "ALIVE_DEVNET_NETWORK", default_value = "hive", value_parser = known_network, value_name = "NETWORK")]
+    network: Kind,
     /// Another chain id than that of the network, 64 hexadecimal digits.
     #[arg(long, env = "ALIVE_DEVNET_CHAIN_ID", value_name = "HEX")]
     chain_id: Option<ChainId>,
@@ -69,15 +79,18 @@ pub(crate) struct Args {
 }
 
 impl Args {
-    fn network(&self) -> HiveNetwork {
-        let mut network = self.network.clone();
+    fn network(&self) -> anyhow::Result<HiveNetwork> {
+        let Kind::Hive(mut network) = self.network.clone() else {
+            bail!("a chain of Avalon has no parameters of Hive");
+        };
         network.chain_id = self.chain_id.unwrap_or(network.chain_id);
         network.key_prefix = self.key_prefix.unwrap_or(network.key_prefix);
-        network
+        Ok(network)
     }
 
     fn config(&self) -> anyhow::Result<DevnetConfig> {
-        let network = self.network();
+        ensure!(self.avalon_faults.is_none(), "--avalon-faults is for --network avalon");
+        let network = self.network()?;
         let mut config = DevnetConfig::default()
             .address(self.listen)
             .block_interval(self.block_time)
@@ -102,6 +115,9 @@ impl Args {
 }
 
 pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
+    if matches!(args.network, Kind::Avalon) {
+        return run_avalon(args).await;
+    }
     let config = args.config()?;
     let prefix = config.network.key_prefix;
     for account in &config.accounts {
@@ -119,6 +135,46 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
         chain.set_switches(switches);
     }
     let server = serve_chain(chain).await?;
+    output::line(format_args!("listening on {}", server.url()));
+    asked_to_stop().await;
+    server.shutdown().await;
+    Ok(())
+}
+
+async fn run_avalon(args: Args) -> anyhow::Result<()> {
+    let of_hive = args.rc_limit.is_some() || args.faults.is_some() || args.chain_id.is_some();
+    ensure!(
+        !of_hive && args.key_prefix.is_none(),
+        "--rc-limit, --faults, --chain-id and --key-prefix are for networks of Hive's family"
+    );
+    let mut config =
+        avalon::DevnetConfig::default().address(args.listen).block_interval(args.block_time);
+    if let Some(folder) = &args.data {
+        config = config.folder(folder);
+    }
+    if args.control {
+        config = config.controllable();
+    }
+    for (name, secret) in &args.accounts {
+        ensure!(alive_avalon::is_user_name(name), "{name} cannot be an account of Avalon");
+        let key = match (secret.parse::<alive_avalon::PrivateKey>(), secret.parse()) {
+            (Ok(private), _) => private.public_key(),
+            (_, Ok(public)) => public,
+            _ => {
+                // It protects nothing, and whoever wants to stream needs it.
+                let private = avalon::dev_key(name, secret);
+                let text = private.to_base58();
+                output::line(format_args!("account {name}, private key {}", text.as_str()));
+                private.public_key()
+            }
+        };
+        output::line(format_args!("account {name}, key {key}"));
+        config = config.account(avalon::DevAccount::new(name, key));
+    }
+    let server = avalon::serve(config).await?;
+    if let Some(switches) = args.avalon_faults {
+        server.with(|chain| chain.set_switches(switches));
+    }
     output::line(format_args!("listening on {}", server.url()));
     asked_to_stop().await;
     server.shutdown().await;
@@ -145,6 +201,10 @@ fn parse_account(text: &str) -> Result<(String, String), String> {
 }
 
 fn parse_faults(text: &str) -> Result<Switches, String> {
+    serde_json::from_str(text).map_err(|error| error.to_string())
+}
+
+fn parse_avalon_faults(text: &str) -> Result<avalon::Switches, String> {
     serde_json::from_str(text).map_err(|error| error.to_string())
 }
 
@@ -227,6 +287,19 @@ mod tests {
         assert_eq!(config.network.chain_id.to_string(), id);
         assert_eq!(config.network.key_prefix.as_str(), "ABC");
         assert_eq!(config.folder, Some("folder".into()));
+    }
+
+    #[test]
+    fn a_chain_of_avalon_listens_where_its_nodes_do() {
+        let parse = |args: &[&str]| {
+            let all = std::iter::once("alive").chain(args.iter().copied());
+            Cli::try_parse_from(all).map(|cli| cli.args.listen.port())
+        };
+        assert_eq!(parse(&[]).unwrap(), 8090);
+        assert_eq!(parse(&["--network", "avalon"]).unwrap(), 3001);
+        assert_eq!(parse(&["--network", "avalon", "--listen", "127.0.0.1:9"]).unwrap(), 9);
+        assert!(config(&["--network", "nowhere"]).unwrap_err().contains("nowhere"));
+        assert!(config(&["--avalon-faults", "{}"]).is_err());
     }
 
     #[test]

@@ -3,7 +3,9 @@
 use alive_core::backend::SharedBlockSource;
 use alive_hive::haf::{HafBlockSource, HafBlockSourceConfig};
 
-use crate::chain::ChainArgs;
+use anyhow::ensure;
+
+use crate::chain::Chain;
 
 /// HAF's database and our place in it.
 #[derive(Clone, Debug, clap::Args)]
@@ -33,13 +35,29 @@ pub(crate) struct HafArgs {
 }
 
 impl HafArgs {
-    /// Reads blocks from `from_block` on, out of HAF if one is given, else from the chain's nodes.
-    pub(crate) fn block_source(
-        self,
-        chain: &ChainArgs,
+    /// Reads blocks of each chain from `from_block` on: of the one of Hive's family out of HAF if one is given, else from
+    /// the chain's nodes.
+    pub(crate) fn block_sources(
+        &self,
+        chains: &[Chain],
         from_block: u32,
-    ) -> anyhow::Result<SharedBlockSource> {
-        let Some(address) = &self.haf else { return chain.block_source(from_block) };
+    ) -> anyhow::Result<Vec<SharedBlockSource>> {
+        if self.haf.is_some() {
+            let of_hive = chains.iter().filter(|chain| chain.hive().is_ok()).count();
+            ensure!(of_hive > 0, "--haf is for a network of Hive's family, and none is given");
+            ensure!(
+                of_hive == 1,
+                "--haf reads one chain, and {of_hive} of Hive's family are given"
+            );
+        }
+        let sources = chains.iter().map(|chain| self.block_source(chain, from_block));
+        sources.collect()
+    }
+
+    fn block_source(&self, chain: &Chain, from_block: u32) -> anyhow::Result<SharedBlockSource> {
+        let (Some(address), Ok(network)) = (&self.haf, chain.hive()) else {
+            return chain.block_source(from_block);
+        };
         let config = HafBlockSourceConfig::new(address)?
             .context(&self.haf_context)?
             .schema(&self.haf_schema)?
@@ -47,6 +65,6 @@ impl HafArgs {
             .from_block(from_block)
             .batch(self.haf_batch)
             .overlay(self.haf_overlay);
-        Ok(SharedBlockSource::new(HafBlockSource::new(chain.network().clone(), config)))
+        Ok(SharedBlockSource::new(HafBlockSource::new(network.name.clone(), config)))
     }
 }

@@ -39,9 +39,10 @@ enum Action {
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     match &args.action {
         Action::Derive { account, role } => {
-            let password = match std::env::var("ALIVE_MASTER_PASSWORD") {
+            const VARIABLE: &str = "ALIVE_MASTER_PASSWORD";
+            let password = match std::env::var(VARIABLE) {
                 Ok(password) => zeroize::Zeroizing::new(password),
-                Err(_) => secret::ask("Master password: ")?,
+                Err(_) => secret::ask("Master password: ", VARIABLE)?,
             };
             print_pair(&PrivateKey::from_password(account, *role, &password)?, &args.prefix);
         }

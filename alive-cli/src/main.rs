@@ -1,6 +1,7 @@
 //! The `alive` program: every part of the Alive protocol from one command line.
 
 mod archive;
+mod attested;
 mod chain;
 mod chat_networks;
 mod cid;
@@ -54,7 +55,7 @@ enum Command {
     Cost(cost::Args),
     /// Streams a recording through the whole system on this machine and checks every byte that comes back.
     Demo(demo::Args),
-    /// Runs a development chain that Hive clients can broadcast to.
+    /// Runs a development chain that clients of Hive or Avalon can broadcast to.
     Devnet(devnet::Args),
     /// Ends a stream on the chain.
     End(configure::EndArgs),

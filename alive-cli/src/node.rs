@@ -61,8 +61,10 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
     let index = SqliteStore::open(args.data.join("index.sqlite"))?;
     let chunks = SharedChunkCache::new(index.clone());
     let store = SharedStreamStore::new(index);
-    let source = args.haf.block_source(&args.chain, args.from_block)?;
-    let backends = match &args.content[..] {
+    let chains = args.chain.chains()?;
+    let primary = chains.first().context("no network")?.network().clone();
+    let sources = args.haf.block_sources(&chains, args.from_block)?;
+    let mut backends = match &args.content[..] {
         gateways @ [_, ..] => {
             let gateways =
                 GatewayStorage::of(gateways.iter().cloned(), &GatewayOptions::default())?;
@@ -82,11 +84,11 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
     }
     let playlists =
         PlaylistConfig::default().list(list).patience(Duration::from_secs(args.patience));
-    let config = NodeConfig::default()
-        .address(args.listen)
-        .network(args.chain.network().clone())
-        .playlists(playlists);
-    let node = Node::start(config, backends.source(source).chunks(chunks)).await?;
+    let config = NodeConfig::default().address(args.listen).network(primary).playlists(playlists);
+    for source in sources {
+        backends = backends.source(source);
+    }
+    let node = Node::start(config, backends.chunks(chunks)).await?;
     output::line(format_args!("listening on {}", url(&node)));
     asked_to_stop().await;
     node.shutdown().await;

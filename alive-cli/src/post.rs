@@ -11,7 +11,11 @@ use alive_hive::{
 use anyhow::{Context as _, bail};
 use serde_json::json;
 
-use crate::{chain::ChainArgs, configure::StreamArgs, output};
+use crate::{
+    chain::{Chain, ChainArgs},
+    configure::StreamArgs,
+    output,
+};
 
 /// Makes, changes or shows the post that links to a stream.
 #[derive(Debug, clap::Args)]
@@ -127,10 +131,11 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
 }
 
 async fn create(args: CreateArgs) -> anyhow::Result<()> {
-    let stream = args.stream.id();
+    let chain = one_of_hive(&args.stream.chain)?;
+    let stream = args.stream.id(&chain);
     let text = args.text.read()?.context("give the text by --body or --body-file")?;
     // What is there already would be overwritten, wholly and without a question.
-    if find(&args.stream.chain, &stream).await?.is_some() {
+    if find(&chain, &stream).await?.is_some() {
         bail!("{stream} has a post already; change it by `alive post edit`");
     }
     let mut post = NewPost::new(stream, args.title, text).tags(args.tags);
@@ -148,13 +153,14 @@ async fn create(args: CreateArgs) -> anyhow::Result<()> {
     if args.power_up {
         options.percent_hbd = 0;
     }
-    let operations = post.options(options).operations(args.stream.chain.hive())?;
-    publish(args.stream, operations).await
+    let operations = post.options(options).operations(chain.hive()?)?;
+    publish(&chain, args.stream, operations).await
 }
 
 async fn edit(args: EditArgs) -> anyhow::Result<()> {
-    let stream = args.stream.id();
-    let found = find(&args.stream.chain, &stream).await?;
+    let chain = one_of_hive(&args.stream.chain)?;
+    let stream = args.stream.id(&chain);
+    let found = find(&chain, &stream).await?;
     let mut post =
         found.with_context(|| format!("{stream} has no post; make one by `alive post create`"))?;
     post.link_to(&stream)?;
@@ -177,14 +183,14 @@ async fn edit(args: EditArgs) -> anyhow::Result<()> {
         output::line("nothing to change");
         return Ok(());
     }
-    let operation = post.operation(args.stream.chain.hive())?;
-    publish(args.stream, vec![operation]).await
+    let operation = post.operation(chain.hive()?)?;
+    publish(&chain, args.stream, vec![operation]).await
 }
 
 async fn show(args: &ShowArgs) -> anyhow::Result<()> {
-    let network = args.chain.network().clone();
-    let stream = StreamId::new(network, args.account.clone(), args.link.clone());
-    let found = find(&args.chain, &stream).await?;
+    let chain = one_of_hive(&args.chain)?;
+    let stream = StreamId::new(chain.network().clone(), args.account.clone(), args.link.clone());
+    let found = find(&chain, &stream).await?;
     let post = found.with_context(|| format!("{stream} has no post"))?;
     let metadata = post.metadata();
     let chats = metadata.chat_archives();
@@ -218,13 +224,24 @@ async fn show(args: &ShowArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn find(chain: &ChainArgs, stream: &StreamId) -> anyhow::Result<Option<ExistingPost>> {
-    let permlink = Permlink::of(&stream.link);
-    Ok(rpc::find_post(&chain.client()?, &stream.account, permlink.as_str()).await?)
+/// The chain that the post is on.
+fn one_of_hive(args: &ChainArgs) -> anyhow::Result<Chain> {
+    let chain = args.one()?;
+    chain.hive().context("post")?;
+    Ok(chain)
 }
 
-async fn publish(stream: StreamArgs, operations: Vec<Operation>) -> anyhow::Result<()> {
-    let StreamArgs { account, link, chain, key } = stream;
+async fn find(chain: &Chain, stream: &StreamId) -> anyhow::Result<Option<ExistingPost>> {
+    let permlink = Permlink::of(&stream.link);
+    Ok(rpc::find_post(&chain.hive_client()?, &stream.account, permlink.as_str()).await?)
+}
+
+async fn publish(
+    chain: &Chain,
+    stream: StreamArgs,
+    operations: Vec<Operation>,
+) -> anyhow::Result<()> {
+    let StreamArgs { account, link, key, .. } = stream;
     let name = format!("@{account}/{}", Permlink::of(&link));
     let broadcaster = chain.hive_broadcaster(account, key.read()?)?;
     let receipt = broadcaster.submit(operations).await?;

@@ -2,14 +2,21 @@
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
-use alive_core::{ChainView, Seq, StreamId};
+use alive_core::{
+    ChainView, Seq, StreamId,
+    backend::{SharedBroadcaster, SharedStorage},
+};
 use alive_hive::cost::StreamPlan;
 use alive_streamer::{Backends, Session, SessionConfig};
 use anyhow::{Context as _, bail, ensure};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    asked_to_stop, configure::StreamArgs, cost, node, output, progress, storage::StorageArgs,
+    asked_to_stop,
+    chain::Chain,
+    configure::StreamArgs,
+    cost, node, output, progress,
+    storage::{Ready, StorageArgs},
 };
 
 /// Watches a recorder's folder, stores every complete segment, and signs what it stored onto the chain. A segment is
@@ -70,16 +77,32 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
     if args.serve.is_some() {
         ensure!(args.storage.is_embedded(), "--serve is for --storage embedded");
     }
-    let stream = &args.stream;
-    let id = stream.id();
-    let key = stream.key.read()?;
-    let broadcaster = stream.chain.broadcaster(stream.account.clone(), key)?;
-
-    let journal = args.data.join(format!("{}.{}.{}.journal", id.network, id.account, id.link));
-    let view = chain_view(&args, &id, journal.exists()).await?;
-    warn_of_cost(&args).await?;
+    let chains = args.stream.chain.chains()?;
+    ensure!(
+        !args.purge || chains.len() == 1,
+        "--purge with several networks would delete files that one of them still needs"
+    );
+    let mut plans = Vec::new();
+    for chain in &chains {
+        let plan = Plan::of(&args, chain, &chains).await;
+        plans.push(plan.with_context(|| chain.network().to_string())?);
+    }
+    warn_of_cost(&args, &chains).await?;
     let storage = args.storage.open(&args.data.join("store")).await;
     let storage = storage.with_context(|| format!("storage of {}", args.data.display()))?;
+    let outcome = publish(&args, plans, &storage).await;
+    storage.shutdown().await;
+    outcome
+}
+
+/// Publishes on each chain what the recorder writes.
+async fn publish(args: &Args, plans: Vec<Plan>, storage: &Ready) -> anyhow::Result<()> {
+    let mut sessions = Vec::new();
+    for plan in plans {
+        let network = plan.config.stream.network.clone();
+        let session = plan.open(storage.put.clone()).await;
+        sessions.push(session.with_context(|| network.to_string())?);
+    }
     let gateway = match (args.serve, &storage.content) {
         (None, _) | (_, None) => None,
         (Some(address), Some(content)) => {
@@ -89,32 +112,13 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
             Some(gateway)
         }
     };
-
-    let config = SessionConfig::new(id, &args.folder, &journal)
-        .interval(seconds(args.interval).context("--interval")?)
-        .end_stream(args.end)
-        .accept_old(args.accept_old)
-        .purge(args.purge);
-    let backends = Backends::new(storage.put.clone(), broadcaster);
-    let session = Session::open(config, backends, view).await?;
-    let shown = tokio::spawn(progress::show(session.progress()));
     let stop = CancellationToken::new();
     let canceller = stop.clone();
     let watch = tokio::spawn(async move {
         asked_to_stop().await;
         canceller.cancel();
     });
-    let totals = session.run(stop.clone()).await;
-    shown.await?;
-    let totals = totals?;
-    output::line(format_args!(
-        "published {} segments, {}, in {} chunks and {} operations; {} lost",
-        totals.segments,
-        output::bytes(totals.bytes),
-        totals.chunks,
-        totals.operations,
-        totals.lost
-    ));
+    let outcome = run_all(sessions, &stop).await;
     if args.keep_serving && !stop.is_cancelled() {
         stop.cancelled().await;
     }
@@ -122,20 +126,105 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
     if let Some(gateway) = gateway {
         gateway.shutdown().await;
     }
-    storage.shutdown().await;
-    Ok(())
+    outcome
+}
+
+/// The session that will publish on one chain: each has its own journal, sequence numbers and retries, and all share the
+/// store, where the same content is kept once.
+struct Plan {
+    config: SessionConfig,
+    broadcaster: SharedBroadcaster,
+    view: Option<ChainView>,
+}
+
+impl Plan {
+    /// Finds out all that could keep the session from starting, before any file is made.
+    async fn of(args: &Args, chain: &Chain, chains: &[Chain]) -> anyhow::Result<Self> {
+        let stream = &args.stream;
+        let id = stream.id(chain);
+        let key = chain.key(&stream.key)?;
+        let broadcaster = chain.broadcaster(stream.account.clone(), key.clone())?;
+        let journal = args.data.join(format!("{}.{}.{}.journal", id.network, id.account, id.link));
+        let view = match chain.kept_view(&id.account, &id.link, &key).await? {
+            Some(view) => Some(view),
+            // A node speaks for the first network only.
+            None => {
+                let first = chains.first().map(Chain::network);
+                let is_first = first == Some(chain.network());
+                chain_view(args, chain, &id, is_first, journal.exists()).await?
+            }
+        };
+        let config = SessionConfig::new(id, &args.folder, &journal)
+            .interval(seconds(args.interval).context("--interval")?)
+            .end_stream(args.end)
+            .accept_old(args.accept_old)
+            .purge(args.purge);
+        Ok(Self { config, broadcaster, view })
+    }
+
+    async fn open(self, storage: SharedStorage) -> anyhow::Result<Session> {
+        let backends = Backends::new(storage, self.broadcaster);
+        Ok(Session::open(self.config, backends, self.view).await?)
+    }
+}
+
+/// Runs each session to its end: one that fails does not stop the others. The first one is shown.
+pub(crate) async fn run_all(
+    sessions: Vec<Session>,
+    stop: &CancellationToken,
+) -> anyhow::Result<()> {
+    let is_one = sessions.len() == 1;
+    let shown = sessions.first().map(|first| tokio::spawn(progress::show(first.progress())));
+    let mut running = tokio::task::JoinSet::new();
+    for session in sessions {
+        let (network, stop) = (session.stream().network.clone(), stop.clone());
+        running.spawn(async move { (network, session.run(stop).await) });
+    }
+    let mut failed = Vec::new();
+    while let Some(ended) = running.join_next().await {
+        let (network, totals) = ended?;
+        match totals {
+            Ok(totals) => {
+                let on = if is_one { String::new() } else { format!("{network}: ") };
+                output::line(format_args!(
+                    "{on}published {} segments, {}, in {} chunks and {} operations; {} lost",
+                    totals.segments,
+                    output::bytes(totals.bytes),
+                    totals.chunks,
+                    totals.operations,
+                    totals.lost
+                ));
+            }
+            Err(error) if is_one => return Err(error.into()),
+            Err(error) => {
+                output::line(format_args!("{network}: FAILED {}", output::causes(&error)));
+                failed.push(network.to_string());
+            }
+        }
+    }
+    if let Some(shown) = shown {
+        shown.await?;
+    }
+    if failed.is_empty() {
+        return Ok(());
+    }
+    bail!("publishing failed on {}; run it again to go on there", failed.join(", "))
 }
 
 /// Says before the stream starts that its account cannot pay for it.
-async fn warn_of_cost(args: &Args) -> anyhow::Result<()> {
-    let StreamArgs { account, link, chain, .. } = &args.stream;
+async fn warn_of_cost(args: &Args, chains: &[Chain]) -> anyhow::Result<()> {
+    let StreamArgs { account, link, .. } = &args.stream;
     let hours = Duration::try_from_secs_f64(args.planned_hours * 3600.0);
     let length = hours.context("--planned-hours")?;
-    if !length.is_zero() {
-        let interval = seconds(args.interval).context("--interval")?;
-        let plan = StreamPlan::new(account.clone(), link.clone(), length).interval(interval);
-        if let Some(warning) = cost::warning(chain, plan).await {
-            output::warning(format_args!("{account} cannot pay for the stream: {warning}"));
+    if length.is_zero() {
+        return Ok(());
+    }
+    let interval = seconds(args.interval).context("--interval")?;
+    let plan = StreamPlan::new(account.clone(), link.clone(), length).interval(interval);
+    for chain in chains {
+        if let Some(warning) = cost::warning(chain, plan.clone()).await {
+            let on = if let [_] = chains { "" } else { &format!(" on {}", chain.network()) };
+            output::warning(format_args!("{account} cannot pay for the stream{on}: {warning}"));
         }
     }
     Ok(())
@@ -156,19 +245,21 @@ pub(crate) fn seconds(value: f64) -> anyhow::Result<Duration> {
 /// How far the stream is, from a node or from the chain. A journal alone will do for going on with one's own stream.
 async fn chain_view(
     args: &Args,
+    chain: &Chain,
     id: &StreamId,
+    is_first: bool,
     has_journal: bool,
 ) -> anyhow::Result<Option<ChainView>> {
-    match (&args.api, args.from_block) {
+    match (args.api.as_ref().filter(|_| is_first), args.from_block) {
         (Some(api), _) => from_node(api, id).await.with_context(|| format!("node {api}")).map(Some),
-        (None, Some(block)) => from_chain(args, id, block).await.map(Some),
+        (None, Some(block)) => from_chain(chain, id, block).await.map(Some),
         (None, None) if has_journal => Ok(None),
         (None, None) => bail!("give --api or --from-block, to find out how far the stream is"),
     }
 }
 
-async fn from_chain(args: &Args, id: &StreamId, from_block: u32) -> anyhow::Result<ChainView> {
-    let index = args.stream.chain.index(from_block, |_, _| {}).await?;
+async fn from_chain(chain: &Chain, id: &StreamId, from_block: u32) -> anyhow::Result<ChainView> {
+    let index = chain.index(from_block, |_, _| {}).await?;
     let stream = index.stream(&id.account, &id.link);
     let stream =
         stream.with_context(|| format!("{id} is not configured; see `alive configure`"))?;

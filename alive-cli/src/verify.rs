@@ -3,20 +3,25 @@
 use std::path::PathBuf;
 
 use alive_core::{
-    AccountName, Chunk, GatewayUrl, Index, Link, Segment, Seq, Stream,
+    AccountName, Chunk, ContentId, GatewayUrl, Index, Link, Segment, Seq, Stream,
     backend::{SharedStorage, Storage as _},
 };
 use alive_playlist::probe::{agrees, probe_ts};
 use alive_storage::{DiskStorage, GatewayStorage};
 use anyhow::{Context as _, bail};
 
-use crate::{chain::ChainArgs, output};
+use crate::{
+    attested::Attested,
+    chain::{Chain, ChainArgs},
+    output,
+};
 
 /// Largest segment that is fetched, in bytes.
 const MAX_SEGMENT_BYTES: usize = 64 << 20;
 
 /// Reads the chain, checks every block's place, follows the stream's operations, fetches every chunk and every segment,
-/// and checks their bytes against their ids and their lengths against the media. Fails if anything does not hold.
+/// and checks their bytes against their ids and their lengths against the media. Of a stream on several networks it tells
+/// which segments each attests. Fails if anything does not hold.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example: alive verify alice/launch --gateway http://127.0.0.1:3010")]
 pub(crate) struct Args {
@@ -49,32 +54,40 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
         (None, Some(gateway)) => SharedStorage::new(GatewayStorage::new(gateway.clone())?),
         (None, None) => bail!("give --gateway or --store"),
     };
-    let index = read_chain(&args, account, link).await?;
-    let stream = index.stream(account, link).with_context(|| {
-        let known = if index.knows(account) { "has no such stream" } else { "is not known" };
-        format!("account {account} {known}")
-    })?;
-    let info = stream.info();
-    let state = if info.ended { "ended" } else { "live" };
-    let end = |seq: Option<Seq>| seq.map_or("none".to_owned(), |seq| seq.to_string());
-    output::line(format_args!(
-        "stream {account}/{link} on {}: {state}, created {}, finalized {}, head {}",
-        args.chain.network(),
-        info.created,
-        end(info.finalized),
-        end(info.head)
-    ));
-    let mut tally = Tally::default();
-    walk(stream, &storage, &mut tally).await;
-    output::line(format_args!(
-        "{} pushes, {} segments, {}, {} problems",
-        tally.pushes,
-        tally.segments,
-        output::bytes(tally.bytes),
-        tally.problems
-    ));
-    if tally.problems > 0 {
-        bail!("the stream does not hold: {} problems", tally.problems);
+    let mut problems = 0;
+    let mut attested = Attested::default();
+    for chain in args.chain.chains()? {
+        let network = chain.network();
+        let index = read_chain(&args, &chain, account, link).await;
+        let index = index.with_context(|| format!("network {network}"))?;
+        let stream = index.stream(account, link).with_context(|| {
+            let known = if index.knows(account) { "has no such stream" } else { "is not known" };
+            format!("account {account} {known} on {network}")
+        })?;
+        let info = stream.info();
+        let state = if info.ended { "ended" } else { "live" };
+        let end = |seq: Option<Seq>| seq.map_or("none".to_owned(), |seq| seq.to_string());
+        output::line(format_args!(
+            "stream {account}/{link} on {network}: {state}, created {}, finalized {}, head {}",
+            info.created,
+            end(info.finalized),
+            end(info.head)
+        ));
+        let mut tally = Tally::default();
+        walk(stream, &storage, &mut tally).await;
+        output::line(format_args!(
+            "{} pushes, {} segments, {}, {} problems",
+            tally.pushes,
+            tally.segments.len(),
+            output::bytes(tally.bytes),
+            tally.problems
+        ));
+        problems += tally.problems;
+        attested.add(network.clone(), tally.segments);
+    }
+    problems += attested.report();
+    if problems > 0 {
+        bail!("the stream does not hold: {problems} problems");
     }
     Ok(())
 }
@@ -83,7 +96,8 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
 #[derive(Debug, Default)]
 struct Tally {
     pushes: usize,
-    segments: usize,
+    /// The content of each, in order.
+    segments: Vec<ContentId>,
     bytes: u64,
     problems: usize,
 }
@@ -96,9 +110,14 @@ impl Tally {
 }
 
 /// Follows the chain to its head and counts what concerns the stream.
-async fn read_chain(args: &Args, account: &AccountName, link: &Link) -> anyhow::Result<Index> {
+async fn read_chain(
+    args: &Args,
+    chain: &Chain,
+    account: &AccountName,
+    link: &Link,
+) -> anyhow::Result<Index> {
     let (mut blocks, mut accepted, mut refused) = (0_u64, 0_u64, 0_u64);
-    let index = args.chain.index(args.from_block, |block, applied| {
+    let index = chain.index(args.from_block, |block, applied| {
         blocks += 1;
         let well_formed = block.ops.iter().filter_map(|op| op.as_ref().ok());
         for (signed, refusal) in well_formed.zip(&applied.refusals) {
@@ -115,9 +134,30 @@ async fn read_chain(args: &Args, account: &AccountName, link: &Link) -> anyhow::
     let index = index.await?;
     output::line(format_args!(
         "chain {}: {blocks} blocks in order, {accepted} operations of the stream accepted, {refused} refused",
-        args.chain.network()
+        chain.network()
     ));
     Ok(index)
+}
+
+/// The content of every segment of a stream, in order.
+///
+/// # Errors
+/// A chunk cannot be had or read.
+pub(crate) async fn segments(
+    stream: &Stream,
+    storage: &SharedStorage,
+) -> anyhow::Result<Vec<ContentId>> {
+    let mut segments = Vec::new();
+    for (seq, pushed) in stream.pushes() {
+        if let Some(segment) = pushed.segment() {
+            segments.push(segment.content);
+            continue;
+        }
+        let bytes = storage.get(&pushed.src, Chunk::MAX_BYTES).await;
+        let chunk = Chunk::decode(&bytes.with_context(|| format!("push {seq}"))?)?;
+        segments.extend(chunk.segments().iter().map(|segment| segment.content));
+    }
+    Ok(segments)
 }
 
 async fn walk(stream: &Stream, storage: &SharedStorage, tally: &mut Tally) {
@@ -151,7 +191,7 @@ async fn walk(stream: &Stream, storage: &SharedStorage, tally: &mut Tally) {
 }
 
 async fn check_segment(seq: Seq, segment: &Segment, storage: &SharedStorage, tally: &mut Tally) {
-    tally.segments += 1;
+    tally.segments.push(segment.content);
     if segment.flags.gap() {
         output::line(format_args!("push {seq}: {} is marked as lost", segment.content));
         return;

@@ -41,6 +41,7 @@ pub use health::{Health, HoleReason, PushHealth, SegmentHealth, SeqRange};
 use keeper::Keeper;
 use text::Form;
 pub use text::ListText;
+#[cfg(feature = "stake")]
 pub(crate) use text::etag;
 pub use view::Playlist;
 use view::View;
