@@ -19,3 +19,4 @@ mod post;
 mod server;
 mod storage;
 mod support;
+mod two_chains;
