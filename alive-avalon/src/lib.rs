@@ -16,6 +16,7 @@ mod json_ref;
 mod json_text;
 mod keys;
 mod playlist;
+pub mod post;
 #[cfg(feature = "rpc")]
 pub mod rpc;
 mod scheme;

@@ -62,6 +62,21 @@ impl Transaction {
         Ok(Self(canonical(&text)))
     }
 
+    /// The same at another time, which makes it another transaction.
+    #[must_use]
+    pub fn at(&self, ts_ms: i64) -> Self {
+        let mut ts = Vec::new();
+        #[expect(clippy::cast_precision_loss, reason = "JavaScript's numbers are doubles")]
+        push_number(&mut ts, ts_ms as f64);
+        let ts = String::from_utf8_lossy(&ts).into_owned();
+        let member = |(key, value): (JsonRef<'_>, JsonRef<'_>)| {
+            let value = if key.is_text("ts") { &ts } else { value.as_str() };
+            format!("{}:{value}", key.as_str())
+        };
+        let members: Vec<_> = self.0.root().members().map(member).collect();
+        Self(JsonText::of_canonical(format!("{{{}}}", members.join(","))))
+    }
+
     /// Reads a transaction; members `hash` and `signature` are left out.
     ///
     /// # Errors

@@ -171,17 +171,14 @@ impl AvalonBroadcaster {
         Ok(Some(view))
     }
 
-    /// Publishes a transaction of another kind, such as a post, and waits for its block. `build` is given the time to
-    /// put into it; it is called again only after what it gave before can be in no block any more.
+    /// Publishes a transaction of another kind, such as a post, and waits for its block. Its time is set to that of the head
+    /// block, and anew only after what was signed before can be in no block any more.
     ///
     /// # Errors
     /// As [`broadcast`](Broadcaster::broadcast).
-    pub async fn publish(
-        &self,
-        build: impl Fn(i64) -> Result<Transaction, Unsendable> + Sync,
-    ) -> Result<Receipt, BroadcastError> {
-        let nothing = build(1).map_err(|error| Failure::Op(error.into()).into_error())?;
-        let task = Task::Transaction(nothing.as_text().as_str().into());
+    pub async fn publish(&self, transaction: &Transaction) -> Result<Receipt, BroadcastError> {
+        let task = Task::Transaction(transaction.at(1).as_text().as_str().into());
+        let build = |ts_ms| Ok(transaction.at(ts_ms));
         self.carry_out(&task, &build).await.map_err(Failure::into_error)
     }
 

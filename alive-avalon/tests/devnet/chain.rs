@@ -146,13 +146,25 @@ fn accounts_are_made_by_the_master_and_posts_by_all() {
     taken(&mut chain, "alice", 4, post);
     let answer = r#"{"link":"re","pa":"alice","pp":"show","json":{},"vt":-1,"tag":""}"#;
     taken(&mut chain, "bob", 4, answer);
-    taken(&mut chain, "alice", 28, r#"{"link":"show","json":{"title":"Over"}}"#);
+    let (json, now) = (JsonText::of(r#"{"title":"Over"}"#).unwrap(), chain.head().time_ms());
+    let edit = alive_avalon::post::edit("alice", "show", &json, now).unwrap();
+    chain.push_transaction(edit.sign(&[&key("alice")]), now).unwrap();
+    let new = alive_avalon::post::Post {
+        link: "clip",
+        json: &json,
+        votes: 2,
+        tag: "alive",
+        parent: Some(("alice", "show")),
+    };
+    let new = alive_avalon::post::post("bob", &new, now).unwrap();
+    chain.push_transaction(new.sign_single(&key("bob")), now).unwrap();
+    step(&mut chain);
     let orphan = answer.replace("show", "none");
     assert!(refused(&mut chain, "bob", 4, &orphan.replace("re\"", "re2\"")).contains("parent"));
     let found = chain.respond("GET", "/content/alice/show", true, b"", now);
     let post: serde_json::Value = serde_json::from_str(&found.body).unwrap();
     assert_eq!(post["json"]["title"], "Over");
-    assert_eq!(post["child"], serde_json::json!([["bob", "re"]]));
+    assert_eq!(post["child"], serde_json::json!([["bob", "re"], ["bob", "clip"]]));
     assert_eq!(post["votes"][0]["u"], "alice");
 }
 

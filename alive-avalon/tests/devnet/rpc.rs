@@ -220,3 +220,25 @@ async fn a_stream_is_resumed_behind_its_last_push_and_never_after_its_end() {
     let playlist = super::support::get_json(&server, "/playlist/alice/show").await;
     assert_eq!(playlist["json"], serde_json::json!({"live":true,"x":1,"ended":true}));
 }
+
+#[tokio::test]
+async fn a_post_is_published_at_the_time_of_the_chain() {
+    let server = server(config()).await;
+    let alice = broadcaster(client([server.url().as_str()]), "alice");
+    let json = alive_avalon::JsonText::of(r#"{"title":"Live now"}"#).unwrap();
+    let post = alive_avalon::post::Post {
+        link: "show",
+        json: &json,
+        votes: 1,
+        tag: "alive",
+        parent: None,
+    };
+    let post = alive_avalon::post::post("alice", &post, 1).unwrap();
+    let receipt = with_blocks(&[&server], alice.publish(&post)).await.unwrap();
+    let content = super::support::get_json(&server, "/content/alice/show").await;
+    assert_eq!(content["json"]["title"], "Live now");
+    let tx = super::support::get_json(&server, &format!("/tx/{}", receipt.transaction)).await;
+    assert!(tx["ts"].as_i64().unwrap() >= super::support::START_MS);
+    let wrong = alive_avalon::post::edit("alice", "none", &json, 1).unwrap();
+    assert!(!alice.publish(&wrong).await.unwrap_err().is_transient());
+}
