@@ -67,7 +67,7 @@ impl FromStr for Hash {
     }
 }
 
-/// The text is no [`Hash`].
+/// The text is no [`struct@Hash`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a hash is 64 hexadecimal digits in lower case")]
 pub struct HashError;
