@@ -28,7 +28,7 @@ pub(crate) struct Packages {
 }
 
 impl Packages {
-    /// Installs what is missing: some 330 MB from npm, which takes minutes, and 60 MB by pip.
+    /// Installs what is missing: some 310 MB from npm and 60 MB by pip.
     ///
     /// # Panics
     /// If Node.js, npm or Python 3 is missing or a package cannot be installed.
