@@ -8,6 +8,7 @@ use std::{
     ops::Range,
     path::{Path, PathBuf},
     sync::Arc,
+    thread,
 };
 
 use alive_core::{
@@ -20,7 +21,7 @@ use crate::{
     block::{Block, NewBlock},
     cid::{self, Cid},
     store::{BlockBatch, BlockStore, DiskStore, MemoryStore, StoreError},
-    unixfs::{self, FileReader, FileWalk, ImportOptions, Importer, ReadError, Root},
+    unixfs::{self, FileReader, FileWalk, ImportOptions, ReadError, Root},
 };
 
 /// What errors of a reader call it.
@@ -52,11 +53,36 @@ pub type MemoryStorage = BlockStorage<MemoryStore>;
 /// # Ok::<(), alive_core::backend::StorageError>(()) })?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct BlockStorage<S> {
     store: Arc<S>,
     options: ImportOptions,
-    threads: Option<NonZeroUsize>,
+    threads: Threads,
+}
+
+/// On how many threads content is hashed.
+#[derive(Clone, Copy, Debug)]
+struct Threads {
+    /// When it is read bit by bit: buffers for a second thread are not worth it for the small files of a folder.
+    reader: NonZeroUsize,
+    /// When it is in memory already.
+    memory: NonZeroUsize,
+}
+
+impl Threads {
+    /// A media segment has about eight chunks, which more threads than this do not get through any faster.
+    const MOST: NonZeroUsize = NonZeroUsize::MIN.saturating_add(3);
+
+    fn of_this_machine() -> Self {
+        let cores = thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
+        Self { reader: NonZeroUsize::MIN, memory: cores.min(Self::MOST) }
+    }
+}
+
+impl<S: BlockStore + Default + 'static> Default for BlockStorage<S> {
+    fn default() -> Self {
+        Self::new(S::default())
+    }
 }
 
 impl<S> Clone for BlockStorage<S> {
@@ -78,7 +104,8 @@ impl DiskStorage {
 impl<S: BlockStore + 'static> BlockStorage<S> {
     /// Keeps files in `store`.
     pub fn new(store: S) -> Self {
-        Self { store: Arc::new(store), options: ImportOptions::default(), threads: None }
+        let (options, threads) = (ImportOptions::default(), Threads::of_this_machine());
+        Self { store: Arc::new(store), options, threads }
     }
 
     /// Cuts files in another way from now on.
@@ -87,10 +114,11 @@ impl<S: BlockStore + 'static> BlockStorage<S> {
         Self { options: options.into(), ..self }
     }
 
-    /// Hashes what is stored on so many threads from now on; one, unless told otherwise.
+    /// Hashes what is stored on so many threads from now on. Unless told otherwise, these are one for what a reader gives, and
+    /// up to four, by the machine's cores, for content in memory.
     #[must_use]
     pub fn with_threads(self, threads: NonZeroUsize) -> Self {
-        Self { threads: Some(threads).filter(|threads| threads.get() > 1), ..self }
+        Self { threads: Threads { reader: threads, memory: threads }, ..self }
     }
 
     /// The store.
@@ -150,22 +178,15 @@ impl<S: BlockStore + 'static> BlockStorage<S> {
         batch: &mut S::Batch<'s>,
     ) -> Result<Root, ImportError> {
         let mut sink = |block: &NewBlock<'_>| batch.add(block).map_err(ImportError);
-        match self.threads {
-            Some(threads) => unixfs::import_parallel(reader, self.options, threads, &mut sink),
-            None => unixfs::import(reader, self.options, &mut sink),
+        match self.threads.reader {
+            NonZeroUsize::MIN => unixfs::import(reader, self.options, &mut sink),
+            threads => unixfs::import_parallel(reader, self.options, threads, &mut sink),
         }
     }
 
     fn add_bytes<'s>(&'s self, data: &[u8], batch: &mut S::Batch<'s>) -> Result<Root, StoreError> {
-        if let Some(threads) = self.threads {
-            let mut sink = |block: &NewBlock<'_>| batch.add(block).map_err(ImportError);
-            let root = unixfs::import_bytes_parallel(data, self.options, threads, &mut sink);
-            return root.map_err(|error| error.0);
-        }
         let mut sink = |block: &NewBlock<'_>| batch.add(block);
-        let mut importer = Importer::new(self.options);
-        importer.push(data, &mut sink)?;
-        importer.finish(&mut sink)
+        unixfs::import_bytes_parallel(data, self.options, self.threads.memory, &mut sink)
     }
 
     /// Finds what lies below a directory: the id at the end of a path of names parted by `/`. An empty path is the root

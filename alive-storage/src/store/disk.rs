@@ -20,6 +20,7 @@ mod index;
 mod pack;
 mod place;
 mod usage;
+mod write_back;
 
 use std::{
     collections::{HashMap, HashSet},

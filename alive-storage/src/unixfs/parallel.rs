@@ -2,7 +2,10 @@
 //!
 //! Each worker takes the next chunk (under a lock, in order), hashes it, and sends it on; the caller's thread puts the
 //! leaves in order and makes their parents, so blocks come to the sink exactly as from [`Importer`]. A reader is read by
-//! the workers themselves, so that reading is spread over the cores, too.
+//! the workers themselves, so that reading is spread over the cores, too. What is in memory already needs none of this
+//! ([`import_bytes_parallel`]).
+
+mod memory;
 
 use std::{
     collections::BTreeMap,
@@ -15,6 +18,7 @@ use std::{
     thread,
 };
 
+pub use self::memory::import_bytes_parallel;
 use super::{
     ImportOptions, Importer, Root,
     import::{Leaf, fill},
@@ -54,40 +58,7 @@ pub fn import_parallel<E: From<io::Error>>(
         let _sent = give_back.try_send(vec![0; options.chunk_size()]);
     }
     let source = Mutex::new(Reading { reader, free, next: Some(0) });
-    run(&source, options, threads, sink, move |piece: Filled| {
-        // The workers may be gone, and the buffer with them.
-        let _ended = give_back.try_send(piece.buffer);
-    })
-}
-
-/// Cuts content that is in memory, without copying it, hashing on `threads` threads.
-///
-/// # Errors
-/// Those of the sink.
-pub fn import_bytes_parallel<E: From<io::Error>>(
-    data: &[u8],
-    options: ImportOptions,
-    threads: NonZeroUsize,
-    sink: &mut impl FnMut(&NewBlock<'_>) -> Result<(), E>,
-) -> Result<Root, E> {
-    let source = Mutex::new(data.chunks(options.chunk_size()).enumerate());
-    run(&source, options, threads, sink, |_| ())
-}
-
-/// Where the next chunk comes from.
-trait Source: Send {
-    type Piece: AsRef<[u8]> + Send;
-
-    /// The number of a chunk and its content, or `None` at the end.
-    fn next_piece(&mut self) -> io::Result<Option<(usize, Self::Piece)>>;
-}
-
-impl<'a> Source for std::iter::Enumerate<std::slice::Chunks<'a, u8>> {
-    type Piece = &'a [u8];
-
-    fn next_piece(&mut self) -> io::Result<Option<(usize, &'a [u8])>> {
-        Ok(self.next())
-    }
+    run(&source, options, threads, sink, give_back)
 }
 
 /// A reader, and the buffers that are not in use.
@@ -104,15 +75,14 @@ struct Filled {
     len: usize,
 }
 
-impl AsRef<[u8]> for Filled {
-    fn as_ref(&self) -> &[u8] {
+impl Filled {
+    fn content(&self) -> &[u8] {
         self.buffer.get(..self.len).unwrap_or_default()
     }
 }
 
-impl<R: Read + Send> Source for Reading<R> {
-    type Piece = Filled;
-
+impl<R: Read> Reading<R> {
+    /// The number of a chunk and its content, or `None` at the end.
     fn next_piece(&mut self) -> io::Result<Option<(usize, Filled)>> {
         let Some(number) = self.next.take() else { return Ok(None) };
         // Whoever waits here holds no chunk, so those that are on their way come back. The caller may be gone.
@@ -125,20 +95,20 @@ impl<R: Read + Send> Source for Reading<R> {
     }
 }
 
-type Hashed<P> = io::Result<(usize, P, Leaf)>;
+type Hashed = io::Result<(usize, Filled, Leaf)>;
 
-fn run<S: Source, E: From<io::Error>>(
-    source: &Mutex<S>,
+fn run<R: Read + Send, E: From<io::Error>>(
+    source: &Mutex<Reading<R>>,
     options: ImportOptions,
     threads: NonZeroUsize,
     sink: &mut impl FnMut(&NewBlock<'_>) -> Result<(), E>,
-    done: impl FnMut(S::Piece),
+    give_back: SyncSender<Vec<u8>>,
 ) -> Result<Root, E> {
     let threads = threads.get().min(MAX_THREADS);
     let mut importer = Importer::new(options);
     thread::scope(|scope| {
         // It ends here, before the workers are waited for: one of them may wait for a buffer that it would give back.
-        let mut done = done;
+        let give_back = give_back;
         let (send, hashed) = sync_channel(2 * threads);
         for _ in 0..threads {
             let send = send.clone();
@@ -151,8 +121,9 @@ fn run<S: Source, E: From<io::Error>>(
             let (number, piece, leaf) = leaf?;
             early.insert(number, (piece, leaf));
             while let Some((piece, leaf)) = early.remove(&next) {
-                importer.push_leaf(piece.as_ref(), &leaf, sink)?;
-                done(piece);
+                importer.push_leaf(piece.content(), &leaf, sink)?;
+                // The workers may be gone, and the buffer with them.
+                let _ended = give_back.try_send(piece.buffer);
                 next += 1;
             }
         }
@@ -162,18 +133,14 @@ fn run<S: Source, E: From<io::Error>>(
 }
 
 /// Hashes chunks until there are no more or no one wants them.
-fn work<S: Source>(
-    source: &Mutex<S>,
-    options: &ImportOptions,
-    send: &SyncSender<Hashed<S::Piece>>,
-) {
+fn work<R: Read>(source: &Mutex<Reading<R>>, options: &ImportOptions, send: &SyncSender<Hashed>) {
     loop {
         // A reader that panics takes the import down by its scope: poison says nothing more.
         let piece = source.lock().unwrap_or_else(PoisonError::into_inner).next_piece();
         let hashed = match piece {
             Ok(None) => return,
             Ok(Some((number, piece))) => {
-                let leaf = Leaf::hash(piece.as_ref(), options);
+                let leaf = Leaf::hash(piece.content(), options);
                 Ok((number, piece, leaf))
             }
             Err(error) => Err(error),

@@ -10,12 +10,11 @@ use std::{
     io::{self, BufReader, BufWriter, Read, Seek, SeekFrom, Write},
     path::{Path, PathBuf},
     sync::{Mutex, PoisonError},
-    thread::{self, JoinHandle},
 };
 
 use bytes::Bytes;
 
-use super::{StoreError, io_error, is_leaf, parent, place::Place, sync_dir};
+use super::{StoreError, io_error, is_leaf, parent, place::Place, sync_dir, write_back::WriteBack};
 use crate::{
     block::{Block, NewBlock},
     car::MAX_SECTION_BYTES,
@@ -133,10 +132,10 @@ impl Packs {
         let folder = parent(&path);
         self.make_shard(folder.clone())?;
         let file = File::options().write(true).create_new(true).open(&path);
-        let file = BufWriter::with_capacity(64 << 10, file.map_err(io_error(WRITING))?);
-        let entry = thread::Builder::new().name("pack entry".to_owned());
-        let entry = entry.spawn(move || sync_dir(&folder)).ok();
-        let mut pack = PackWriter { file, entry, path: Some(path), number, size: 0 };
+        let file = file.map_err(io_error(WRITING))?;
+        let write_back = WriteBack::of_new_file(folder);
+        let file = BufWriter::with_capacity(64 << 10, file);
+        let mut pack = PackWriter { file, write_back, path: Some(path), number, size: 0 };
         pack.write(HEADER)?;
         Ok(pack)
     }
@@ -191,8 +190,7 @@ impl Packs {
 #[derive(Debug)]
 pub(super) struct PackWriter {
     file: BufWriter<File>,
-    /// Makes the file's name durable while its blocks are still hashed and written. `None` if there was no thread for it.
-    entry: Option<JoinHandle<Result<(), StoreError>>>,
+    write_back: WriteBack,
     /// Taken when the pack is finished.
     path: Option<PathBuf>,
     number: u64,
@@ -213,6 +211,10 @@ impl PackWriter {
         for part in block.parts() {
             self.write(part)?;
         }
+        if self.write_back.is_due(self.size) {
+            self.file.flush().map_err(io_error(WRITING))?;
+            self.write_back.give(self.file.get_ref(), self.size);
+        }
         Ok(Place::in_pack(self.number, offset, size, leaf))
     }
 
@@ -232,12 +234,7 @@ impl PackWriter {
     /// Makes it durable; gives its number and size.
     pub(super) fn finish(mut self) -> Result<(u64, u64), StoreError> {
         self.file.flush().map_err(io_error(WRITING))?;
-        self.file.get_ref().sync_all().map_err(io_error("syncing a pack"))?;
-        match (self.entry.take().map(JoinHandle::join), &self.path) {
-            (Some(Ok(synced)), _) => synced?,
-            (_, Some(path)) => sync_dir(&parent(path))?,
-            (_, None) => {}
-        }
+        self.write_back.finish(self.file.get_ref())?;
         self.path = None;
         Ok((self.number, self.size))
     }

@@ -72,12 +72,14 @@ proptest! {
         let slow = Slow { data: &data, fails_at: at, read: 0 };
         let failed = import_parallel(slow, options(chunk), threads(count), &mut collect(&mut Vec::new()));
         prop_assert_eq!(failed.unwrap_err().to_string(), "unplugged");
-        let mut left = at / chunk;
-        let mut sink = |_: &NewBlock<'_>| {
+        let full_after = |mut left: usize| move |_: &NewBlock<'_>| {
             left = left.checked_sub(1).ok_or(io::ErrorKind::StorageFull)?;
             Ok::<(), io::Error>(())
         };
-        let failed = import_parallel(&data[..], options(chunk), threads(count), &mut sink);
+        let (options, threads, mut sink) = (options(chunk), threads(count), full_after(at / chunk));
+        let failed = import_parallel(&data[..], options, threads, &mut sink);
+        prop_assert_eq!(failed.unwrap_err().kind(), io::ErrorKind::StorageFull);
+        let failed = import_bytes_parallel(&data, options, threads, &mut full_after(at / chunk));
         prop_assert_eq!(failed.unwrap_err().kind(), io::ErrorKind::StorageFull);
     }
 }
