@@ -1,5 +1,7 @@
 #![doc = include_str!("../README.md")]
 
+#[cfg(feature = "chat")]
+pub mod chat;
 #[cfg(feature = "testing")]
 pub mod conformance;
 pub mod database;

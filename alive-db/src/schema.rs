@@ -249,7 +249,7 @@ pub(crate) fn timestamp(state: State) -> Timestamp {
 }
 
 /// The whole part of a number in base 36, as JavaScript prints it.
-fn base36(number: f64) -> String {
+pub(crate) fn base36(number: f64) -> String {
     #[expect(
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,
