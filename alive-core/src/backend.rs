@@ -5,6 +5,7 @@
 
 mod chain;
 mod keys;
+mod listing;
 mod live;
 mod storage;
 mod store;
@@ -16,6 +17,9 @@ pub use chain::{
 pub use keys::{
     AccountAuthority, AccountKeys, Authority, Digest, KeysError, PublicKeyBytes, Role,
     SharedAccountKeys, SharedSignatureScheme, SignatureError, SignatureScheme,
+};
+pub use listing::{
+    ListedStream, StreamMark, StreamMarkError, StreamOrder, StreamPage, StreamQuery,
 };
 pub use live::{LiveCache, LiveCacheError, LiveSegment, LiveSegments, SharedLiveCache};
 pub use storage::{SharedStorage, Storage, StorageError};

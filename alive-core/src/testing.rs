@@ -34,6 +34,7 @@
 mod chain;
 mod flaky;
 mod keys;
+mod listing;
 mod live;
 mod script;
 mod storage;

@@ -10,7 +10,11 @@ use crate::{
     stream_id::StreamId,
 };
 
-use super::{Boxed, Cause, chain::BlockRef};
+use super::{
+    Boxed, Cause,
+    chain::BlockRef,
+    listing::{StreamPage, StreamQuery},
+};
 
 /// How far a store has come.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -103,6 +107,21 @@ pub trait StreamStore: Debug + Send + Sync {
         &self,
         id: &StreamId,
     ) -> impl Future<Output = Result<Option<StoredStream>, StoreError>> + Send;
+
+    /// A page of streams, as of one moment. It must not take longer for the last page of many than for the first.
+    ///
+    /// # Errors
+    /// As [`cursor`](Self::cursor).
+    fn streams(
+        &self,
+        query: &StreamQuery,
+    ) -> impl Future<Output = Result<StreamPage, StoreError>> + Send;
+
+    /// The networks that it has come anywhere on, by name.
+    ///
+    /// # Errors
+    /// As [`cursor`](Self::cursor).
+    fn networks(&self) -> impl Future<Output = Result<Vec<Network>, StoreError>> + Send;
 }
 
 /// Why a [`StreamStore`] did not do what was asked.
@@ -177,6 +196,14 @@ impl StreamStore for SharedStreamStore {
     async fn stream(&self, id: &StreamId) -> Result<Option<StoredStream>, StoreError> {
         self.0.stream_boxed(id).await
     }
+
+    async fn streams(&self, query: &StreamQuery) -> Result<StreamPage, StoreError> {
+        self.0.streams_boxed(query).await
+    }
+
+    async fn networks(&self) -> Result<Vec<Network>, StoreError> {
+        self.0.networks_boxed().await
+    }
 }
 
 trait Erased: Debug + Send + Sync {
@@ -202,6 +229,11 @@ trait Erased: Debug + Send + Sync {
         &'a self,
         id: &'a StreamId,
     ) -> Boxed<'a, Result<Option<StoredStream>, StoreError>>;
+    fn streams_boxed<'a>(
+        &'a self,
+        query: &'a StreamQuery,
+    ) -> Boxed<'a, Result<StreamPage, StoreError>>;
+    fn networks_boxed(&self) -> Boxed<'_, Result<Vec<Network>, StoreError>>;
 }
 
 impl<S: StreamStore> Erased for S {
@@ -240,5 +272,16 @@ impl<S: StreamStore> Erased for S {
         id: &'a StreamId,
     ) -> Boxed<'a, Result<Option<StoredStream>, StoreError>> {
         Box::pin(self.stream(id))
+    }
+
+    fn streams_boxed<'a>(
+        &'a self,
+        query: &'a StreamQuery,
+    ) -> Boxed<'a, Result<StreamPage, StoreError>> {
+        Box::pin(self.streams(query))
+    }
+
+    fn networks_boxed(&self) -> Boxed<'_, Result<Vec<Network>, StoreError>> {
+        Box::pin(self.networks())
     }
 }

@@ -8,7 +8,10 @@ use std::{
 
 use crate::{
     account::{AccountName, Network},
-    backend::{BlockRef, Commit, Cursor, StoreError, StoredAccount, StoredStream, StreamStore},
+    backend::{
+        BlockRef, Commit, Cursor, ListedStream, StoreError, StoredAccount, StoredStream,
+        StreamPage, StreamQuery, StreamStore,
+    },
     index::{BlockChanges, Change, StreamKey},
     op::Seq,
     stream::{Pushed, StreamInfo},
@@ -107,6 +110,27 @@ impl StreamStore for MemoryStreamStore {
             info: stream.info.clone(),
             pushes: stream.pushes.iter().map(|(seq, pushed)| (*seq, pushed.clone())).collect(),
         }))
+    }
+
+    async fn streams(&self, query: &StreamQuery) -> Result<StreamPage, StoreError> {
+        let networks = lock(&self.0);
+        let asked =
+            networks.iter().filter(|(name, _)| query.network.as_ref().is_none_or(|n| n == *name));
+        let streams = asked.flat_map(|(network, kept)| {
+            kept.streams.iter().map(|(key, stream)| ListedStream {
+                id: StreamId::new(network.clone(), key.account.clone(), key.link.clone()),
+                info: stream.info.clone(),
+            })
+        });
+        Ok(query.page(streams.filter(|stream| query.admits(stream)).collect()))
+    }
+
+    async fn networks(&self) -> Result<Vec<Network>, StoreError> {
+        let networks = lock(&self.0);
+        let known = networks.iter().filter(|(_, kept)| kept.last.is_some());
+        let mut names: Vec<_> = known.map(|(name, _)| name.clone()).collect();
+        names.sort();
+        Ok(names)
     }
 }
 

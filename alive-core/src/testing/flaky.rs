@@ -19,7 +19,7 @@ use crate::{
         AccountAuthority, AccountKeys, BackendError, BlockRef, BlockSource, BroadcastError,
         Broadcaster, Cause, Commit, Cursor, KeysError, LiveCache, LiveCacheError, LiveSegment,
         LiveSegments, Next, Receipt, SourceError, Storage, StorageError, StoreError, StoredAccount,
-        StoredStream, StreamStore,
+        StoredStream, StreamPage, StreamQuery, StreamStore,
     },
     content::ContentId,
     index::BlockChanges,
@@ -296,5 +296,13 @@ impl<B: StreamStore> StreamStore for Flaky<B> {
 
     async fn stream(&self, id: &StreamId) -> Result<Option<StoredStream>, StoreError> {
         self.call("stream", self.inner.stream(id)).await
+    }
+
+    async fn streams(&self, query: &StreamQuery) -> Result<StreamPage, StoreError> {
+        self.call("streams", self.inner.streams(query)).await
+    }
+
+    async fn networks(&self) -> Result<Vec<Network>, StoreError> {
+        self.call("networks", self.inner.networks()).await
     }
 }

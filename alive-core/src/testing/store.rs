@@ -12,10 +12,12 @@ use crate::{
     stream_id::StreamId,
 };
 
-use super::{ok, script::Script};
+use super::{listing::listing, ok, script::Script};
 
 /// How many steps each network takes.
 const STEPS: u64 = 60;
+/// After how many steps all streams are listed.
+const LISTED: u64 = 12;
 
 /// Checks every promise of a [`StreamStore`] with made-up blocks of two networks, forks, restarts and wrong steps.
 ///
@@ -33,10 +35,14 @@ pub async fn stream_store(store: &impl StreamStore) {
         for walk in &mut walks {
             walk.step(store, step).await;
             walk.compare(store).await;
+            if step.is_multiple_of(LISTED) {
+                walk.list(store, step).await;
+            }
         }
     }
     for walk in &mut walks {
         walk.compare(store).await;
+        walk.list(store, STEPS).await;
         walk.wrong_steps(store).await;
         walk.give_up_a_commit(store).await;
         walk.compare(store).await;
@@ -55,6 +61,9 @@ pub async fn stream_store_survives<S: StreamStore>(open: impl AsyncFn() -> S) {
     for step in 0..STEPS {
         walk.step(&open().await, step).await;
         walk.compare(&open().await).await;
+        if step.is_multiple_of(LISTED) {
+            walk.list(&open().await, step).await;
+        }
     }
 }
 
@@ -88,6 +97,8 @@ impl Walk {
         assert_eq!(self.cursor(store).await, None, "a store begins without a cursor");
         assert_eq!(self.reversible(store).await, [], "a store begins without blocks to undo");
         self.compare_content(store).await;
+        let networks = ok(store.networks().await, "networks must answer");
+        assert!(!networks.contains(&self.network), "a network is named after its first commit");
         self.apply(store, 1).await;
     }
 
@@ -203,6 +214,12 @@ impl Walk {
             "reversible must give the blocks after the last irreversible one, oldest first"
         );
         self.compare_content(store).await;
+    }
+
+    /// What the store holds comes by the page, too; `step` changes how long pages are.
+    async fn list(&self, store: &impl StreamStore, step: u64) {
+        let limit = usize::try_from(step % 7).unwrap_or(0) + 1;
+        listing(store, &self.network, &self.whole, limit).await;
     }
 
     async fn compare_content(&self, store: &impl StreamStore) {

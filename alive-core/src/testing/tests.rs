@@ -44,9 +44,13 @@ enum How {
     KnowsAll,
     // Stream store
     AnyCase,
+    CaseInPrefixes,
     KeepsReversible,
+    LosesEqualTimes,
+    MixesNetworks,
     PieceByPiece,
     TakesAnything,
+    UnknownNetworks,
     WrongCount,
 }
 
@@ -290,6 +294,10 @@ impl AccountKeys for Broken<MemoryAccountKeys> {
 
 #[rstest]
 #[case(How::AnyCase, "must be as indexed")]
+#[case(How::CaseInPrefixes, "streams must be all of AuthorPrefix")]
+#[case(How::LosesEqualTimes, "streams must be all of Newest")]
+#[case(How::MixesNetworks, "streams must be all of Newest")]
+#[case(How::UnknownNetworks, "a network that has a cursor must be named once")]
 #[case(How::KeepsReversible, "reversible must give the blocks after the last irreversible one")]
 #[case(How::PieceByPiece, "the cursor must be the last block")]
 #[case(How::TakesAnything, "must be refused as out of order")]
@@ -345,5 +353,28 @@ impl StreamStore for Broken<MemoryStreamStore> {
             return self.0.stream(&StreamId { link, ..id.clone() }).await;
         }
         self.0.stream(id).await
+    }
+
+    async fn streams(&self, query: &StreamQuery) -> Result<StreamPage, StoreError> {
+        let mut query = query.clone();
+        match (&mut query.order, &mut query.after) {
+            (StreamOrder::AuthorPrefix(prefix), _) if self.is(How::CaseInPrefixes) => {
+                *prefix = prefix.to_lowercase().into();
+            }
+            // Behind the last one's time rather than behind the last one.
+            (StreamOrder::Newest, Some(after)) if self.is(How::LosesEqualTimes) => after.id = 0,
+            _ => {}
+        }
+        if self.is(How::MixesNetworks) {
+            query.network = None;
+        }
+        self.0.streams(&query).await
+    }
+
+    async fn networks(&self) -> Result<Vec<Network>, StoreError> {
+        if self.is(How::UnknownNetworks) {
+            return Ok(Vec::new());
+        }
+        self.0.networks().await
     }
 }

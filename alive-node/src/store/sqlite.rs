@@ -8,6 +8,7 @@
 mod chunks;
 mod connections;
 mod error;
+mod list;
 mod read;
 mod schema;
 mod write;
@@ -16,7 +17,10 @@ use std::{path::Path, sync::Arc};
 
 use alive_core::{
     AccountName, BlockChanges, Network, StreamId,
-    backend::{Commit, Cursor, StoreError, StoredAccount, StoredStream, StreamStore},
+    backend::{
+        Commit, Cursor, StoreError, StoredAccount, StoredStream, StreamPage, StreamQuery,
+        StreamStore,
+    },
 };
 use rusqlite::TransactionBehavior;
 
@@ -137,6 +141,15 @@ impl StreamStore for SqliteStore {
     async fn stream(&self, id: &StreamId) -> Result<Option<StoredStream>, StoreError> {
         let id = id.clone();
         self.read(move |transaction| read::stream(transaction, &id)).await
+    }
+
+    async fn streams(&self, query: &StreamQuery) -> Result<StreamPage, StoreError> {
+        let query = query.clone();
+        self.read(move |transaction| list::streams(transaction, &query)).await
+    }
+
+    async fn networks(&self) -> Result<Vec<Network>, StoreError> {
+        self.read(list::networks).await
     }
 }
 

@@ -77,7 +77,8 @@ pub(super) fn stream(
     Ok(Some(StoredStream { info, pushes: pushes.collect::<Result<_, _>>()? }))
 }
 
-fn info(row: &Row<'_>) -> rusqlite::Result<StreamInfo> {
+/// The state that begins at the first column, in the order of [`stream`].
+pub(super) fn info(row: &Row<'_>) -> rusqlite::Result<StreamInfo> {
     let settings = Settings {
         storage: named(9, row.get_ref(9)?)?,
         l2: match row.get_ref(10)? {
@@ -133,7 +134,7 @@ fn unsigned(row: &Row<'_>, column: usize) -> rusqlite::Result<u64> {
 }
 
 /// A value that is kept as its text.
-fn text<T>(row: &Row<'_>, column: usize) -> rusqlite::Result<T>
+pub(super) fn text<T>(row: &Row<'_>, column: usize) -> rusqlite::Result<T>
 where
     T: FromStr<Err: std::error::Error + Send + Sync + 'static>,
 {

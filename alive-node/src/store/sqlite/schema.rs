@@ -17,6 +17,7 @@ struct Migration {
 const MIGRATIONS: &[Migration] = &[
     Migration { name: "streams of any number of networks", sql: STREAMS },
     Migration { name: "chunks that were read", sql: CHUNKS },
+    Migration { name: "streams by the page", sql: LISTING },
 ];
 
 /// Times are milliseconds since 1970, lengths are microseconds. `undo` holds the changes of reversible blocks as JSON.
@@ -85,15 +86,30 @@ CREATE TABLE chunks (
 ) STRICT;
 ";
 
+/// An index for each order of `StreamOrder`, so that a page costs the same anywhere in a list. Only accounts with streams
+/// are searched, and only streams that have not ended may be live.
+const LISTING: &str = "
+ALTER TABLE streams ADD COLUMN network INTEGER REFERENCES networks (id);
+UPDATE streams SET network = (SELECT a.network FROM accounts a WHERE a.id = streams.account);
+CREATE INDEX streams_newest ON streams (network, created, network_number);
+CREATE INDEX streams_live ON streams (network, last_streamed, network_number) WHERE ended = 0;
+CREATE INDEX streams_author ON streams (account, created, network_number);
+CREATE INDEX accounts_streaming ON accounts (network, name) WHERE created > 0;
+";
+
 /// Brings a file up to date, whole or not at all.
 pub(super) fn migrate(connection: &mut Connection) -> Result<(), SqliteStoreError> {
+    take(connection, MIGRATIONS)
+}
+
+fn take(connection: &mut Connection, steps: &[Migration]) -> Result<(), SqliteStoreError> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    let known = u32::try_from(MIGRATIONS.len()).unwrap_or(u32::MAX);
+    let known = u32::try_from(steps.len()).unwrap_or(u32::MAX);
     let found = version(&transaction)?;
     if found > known {
         return Err(SqliteStoreError::Newer { found, known });
     }
-    for (version, migration) in (1_u32..).zip(MIGRATIONS).skip(found as usize) {
+    for (version, migration) in (1_u32..).zip(steps).skip(found as usize) {
         transaction.execute_batch(migration.sql)?;
         transaction.execute(
             "INSERT INTO schema_migrations (version, name) VALUES (?, ?)",
@@ -132,9 +148,14 @@ mod tests {
     fn an_older_file_takes_the_steps_it_lacks() {
         let folder = tempfile::tempdir().unwrap();
         let mut connection = open(&folder.path().join("db"), Role::Writer).unwrap();
-        migrate(&mut connection).unwrap();
+        take(&mut connection, &MIGRATIONS[..1]).unwrap();
         connection
-            .execute_batch("DELETE FROM schema_migrations WHERE version = 2; DROP TABLE chunks")
+            .execute_batch(
+                "INSERT INTO networks VALUES (7, 'n', 1, 'b', 1, 0);
+                INSERT INTO accounts VALUES (8, 7, 'alice', 1);
+                INSERT INTO streams VALUES
+                    (9, 8, 's', 0, 1, 5, 5, NULL, NULL, NULL, NULL, 0, 'ipfs', NULL, NULL, NULL)",
+            )
             .unwrap();
         migrate(&mut connection).unwrap();
         migrate(&mut connection).unwrap();
@@ -150,6 +171,9 @@ mod tests {
             connection.query_row("SELECT count(*) FROM chunks", (), |row| row.get::<_, u32>(0)),
             Ok(0)
         );
+        // What was there before is listed.
+        let network = connection.query_row("SELECT network FROM streams", (), |row| row.get(0));
+        assert_eq!(network, Ok(7));
     }
 
     #[test]
@@ -159,7 +183,7 @@ mod tests {
         migrate(&mut connection).unwrap();
         connection.execute("INSERT INTO schema_migrations VALUES (99, 'later')", ()).unwrap();
         let later = migrate(&mut connection);
-        assert!(matches!(later, Err(SqliteStoreError::Newer { found: 99, known: 2 })), "{later:?}");
+        assert!(matches!(later, Err(SqliteStoreError::Newer { found: 99, known: 3 })), "{later:?}");
 
         let mut other = open(&folder.path().join("other"), Role::Writer).unwrap();
         other.execute_batch("CREATE TABLE bookmarks (url TEXT)").unwrap();

@@ -192,10 +192,11 @@ impl<'t> Writer<'t> {
         info: &StreamInfo,
     ) -> Result<i64, Failure> {
         let mut insert = self.transaction.prepare_cached(
-            "INSERT INTO streams (account, link, number, network_number, created, storage, last_updated, ended)
-            VALUES (?, ?, ?, ?, ?, ?, ?, 0) RETURNING id",
+            "INSERT INTO streams (network, account, link, number, network_number, created, storage, last_updated, ended)
+            VALUES (?, ?, ?, ?, ?, ?, ?, ?, 0) RETURNING id",
         )?;
         let values = (
+            self.network,
             account,
             key.link.as_str(),
             info.number,
