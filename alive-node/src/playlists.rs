@@ -152,8 +152,8 @@ struct Shared {
     presence: Option<Presence>,
     config: PlaylistConfig,
     clock: Clock,
-    entries: Mutex<HashMap<Key, Entry>>,
-    forms: Cache<Form, ListText>,
+    entries: Mutex<HashMap<Key, Arc<Entry>>>,
+    forms: Cache<Form, Arc<ListText>>,
     /// Forms that are made beside each other.
     renders: Arc<Semaphore>,
     /// Counts requests, to know which list nobody asked for longest.
@@ -172,13 +172,26 @@ struct Key {
 }
 
 /// A list and its keeper.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 struct Entry {
     view: Arc<Mutex<View>>,
-    ready: watch::Receiver<Option<Playlist>>,
+    ready: watch::Receiver<Option<Arc<Playlist>>>,
     signals: Arc<Signals>,
-    asked: u64,
+    /// The number of the request that asked for it last.
+    asked: AtomicU64,
     cancel: CancellationToken,
+}
+
+impl Entry {
+    /// The list as soon as there is one. `None` if the keeper ends first: the stream was undone, or the list had to make
+    /// room.
+    async fn first(&self) -> Option<Arc<Playlist>> {
+        if let Some(playlist) = &*self.ready.borrow() {
+            return Some(Arc::clone(playlist));
+        }
+        let mut ready = self.ready.clone();
+        ready.wait_for(Option::is_some).await.ok()?.clone()
+    }
 }
 
 /// How a keeper is told that something happened.
@@ -201,9 +214,8 @@ struct Signals {
 /// A list that somebody asked for.
 #[derive(Clone, Debug)]
 pub struct Watched {
-    playlist: Playlist,
-    ready: watch::Receiver<Option<Playlist>>,
-    view: Arc<Mutex<View>>,
+    playlist: Arc<Playlist>,
+    entry: Arc<Entry>,
     lists: Playlists,
     key: Key,
 }
@@ -228,27 +240,28 @@ impl Watched {
         &self,
         portion: Portion,
         gateway: Option<&GatewayUrl>,
-    ) -> Result<ListText, PlaylistError> {
-        let Playlist { text, delta, ended, .. } = &self.playlist;
+    ) -> Result<Arc<ListText>, PlaylistError> {
+        let Playlist { text, delta, ended, .. } = &*self.playlist;
         if gateway.is_none() && portion.window.is_none() {
-            return Ok(delta.as_ref().filter(|_| portion.skip).unwrap_or(text).clone());
+            return Ok(Arc::clone(delta.as_ref().filter(|_| portion.skip).unwrap_or(text)));
         }
         // Nothing is left out of an archive.
         let portion = portion.skip(portion.skip && !ended);
         let gateway = gateway.cloned();
-        let form = Form { list: self.key.clone(), etag: text.etag.clone(), portion, gateway };
+        let (list, etag) = (self.key.clone(), Arc::clone(&text.etag));
+        let form = Form { list, etag, portion, gateway };
         let made = self.lists.0.forms.try_get_with_by_ref(&form, self.make(&form)).await;
         made.map_err(|_| PlaylistError::Overloaded)
     }
 
     /// Writes, names and compresses a form: milliseconds for a long list.
-    async fn make(&self, form: &Form) -> Result<ListText, PlaylistError> {
+    async fn make(&self, form: &Form) -> Result<Arc<ListText>, PlaylistError> {
         let permit = Arc::clone(&self.lists.0.renders).acquire_owned().await;
-        let (view, form) = (Arc::clone(&self.view), form.clone());
+        let (view, form) = (Arc::clone(&self.entry.view), form.clone());
         let making = tokio::task::spawn_blocking(move || {
             let text = lock(&view).render(form.portion, form.gateway.as_ref());
             drop(permit);
-            ListText::new(text)
+            ListText::new(text).into()
         });
         making.await.map_err(|_| PlaylistError::Overloaded)
     }
@@ -271,11 +284,13 @@ impl Watched {
 
     async fn wait(mut self, request: &ReloadRequest) -> Result<Self, PlaylistError> {
         for _ in 0..Playlists::TRIES {
-            let is_ready = |playlist: &Option<Playlist>| {
-                let ready = |playlist| readiness(request, playlist) == Readiness::Ready;
+            let is_ready = |playlist: &Option<Arc<Playlist>>| {
+                let ready =
+                    |playlist: &Arc<Playlist>| readiness(request, playlist) == Readiness::Ready;
                 playlist.as_ref().is_some_and(ready)
             };
-            let found = self.ready.wait_for(is_ready).await.ok().and_then(|found| found.clone());
+            let mut ready = self.entry.ready.clone();
+            let found = ready.wait_for(is_ready).await.ok().and_then(|found| found.clone());
             if let Some(playlist) = found {
                 self.playlist = playlist;
                 return Ok(self);
@@ -299,21 +314,21 @@ impl Watched {
 
     /// Segments from a number on, as they are listed now.
     pub(crate) fn segments(&self, from: usize, limit: usize) -> Vec<Segment> {
-        let view = lock(&self.view);
+        let view = lock(&self.entry.view);
         let listed = view.timeline.listed().get(from..).unwrap_or_default();
         listed.iter().take(limit).map(|listed| listed.segment).collect()
     }
 
     /// The renditions that the stream has besides the source, smallest first.
     pub(crate) fn renditions(&self) -> Vec<Quality> {
-        let stream = Arc::clone(&lock(&self.view).stream);
+        let stream = Arc::clone(&lock(&self.entry.view).stream);
         let has = timeline::renditions(&stream);
         Quality::TRANSCODED.into_iter().filter(|quality| has.contains(quality)).collect()
     }
 
     /// The stream's state and what the list adds up to.
     pub(crate) fn facts(&self) -> Facts {
-        let view = lock(&self.view);
+        let view = lock(&self.entry.view);
         let listed = view.timeline.listed();
         Facts {
             info: view.stream.info().clone(),
@@ -323,16 +338,34 @@ impl Watched {
         }
     }
 
-    /// The list after its next change; `None` when the stream is gone, or the list had to make room.
-    pub(crate) async fn changed(&mut self) -> Option<Playlist> {
-        self.ready.changed().await.ok()?;
-        self.ready.borrow_and_update().clone()
+    /// What becomes of the list after what it was here.
+    pub(crate) fn changes(&self) -> Changes {
+        Changes { ready: self.entry.ready.clone(), last: Arc::clone(&self.playlist) }
     }
 
     /// What the list lacks, and why.
     pub fn health(&self) -> Health {
         let Key { stream, quality, .. } = &self.key;
-        lock(&self.view).health(stream.clone(), *quality, &self.lists.0.resolver)
+        lock(&self.entry.view).health(stream.clone(), *quality, &self.lists.0.resolver)
+    }
+}
+
+/// What becomes of a list.
+#[derive(Debug)]
+pub(crate) struct Changes {
+    ready: watch::Receiver<Option<Arc<Playlist>>>,
+    last: Arc<Playlist>,
+}
+
+impl Changes {
+    /// The list after its next change; `None` when the stream is gone, or the list had to make room.
+    pub(crate) async fn next(&mut self) -> Option<Arc<Playlist>> {
+        let is_new = |now: &Option<Arc<Playlist>>| {
+            now.as_ref().is_none_or(|now| !Arc::ptr_eq(now, &self.last))
+        };
+        let playlist = self.ready.wait_for(is_new).await.ok()?.clone()?;
+        self.last = Arc::clone(&playlist);
+        Some(playlist)
     }
 }
 
@@ -402,12 +435,8 @@ impl Playlists {
                 Some(entry) => entry,
                 None => self.0.create(&key).await?,
             };
-            let mut ready = entry.ready;
-            // It fails when the keeper ends first: the stream was undone, or the list had to make room.
-            let found = ready.wait_for(Option::is_some).await.ok().and_then(|found| found.clone());
-            if let Some(playlist) = found {
-                let lists = self.clone();
-                return Ok(Watched { playlist, ready, view: entry.view, lists, key });
+            if let Some(playlist) = entry.first().await {
+                return Ok(Watched { playlist, entry, lists: self.clone(), key });
             }
         }
         Err(PlaylistError::Overloaded)
@@ -464,19 +493,19 @@ impl Playlists {
 
 impl Shared {
     /// A list that is kept; from now on it is the one asked for last.
-    fn find(&self, key: &Key) -> Option<Entry> {
+    fn find(&self, key: &Key) -> Option<Arc<Entry>> {
         let mut entries = self.entries();
-        let entry = entries.get_mut(key)?;
+        let entry = entries.get(key)?;
         // A keeper that panicked has left its list behind.
         if entry.ready.has_changed().is_err() {
             entries.remove(key);
             return None;
         }
-        entry.asked = self.requests.fetch_add(1, Ordering::Relaxed);
-        Some(entry.clone())
+        entry.asked.store(self.requests.fetch_add(1, Ordering::Relaxed), Ordering::Relaxed);
+        Some(Arc::clone(entry))
     }
 
-    async fn create(self: &Arc<Self>, key: &Key) -> Result<Entry, PlaylistError> {
+    async fn create(self: &Arc<Self>, key: &Key) -> Result<Arc<Entry>, PlaylistError> {
         let stored = self.store.stream(&key.stream).await?;
         let stored = stored.ok_or_else(|| PlaylistError::NoStream(key.stream.clone()))?;
         let stream = Stream::restore(stored.info, stored.pushes);
@@ -487,8 +516,12 @@ impl Shared {
         let (entry, keeper) = self.entry(key, stream);
         let entry = match self.entries().entry(key.clone()) {
             // Somebody was faster.
-            std::collections::hash_map::Entry::Occupied(other) => return Ok(other.get().clone()),
-            std::collections::hash_map::Entry::Vacant(place) => place.insert(entry).clone(),
+            std::collections::hash_map::Entry::Occupied(other) => {
+                return Ok(Arc::clone(other.get()));
+            }
+            std::collections::hash_map::Entry::Vacant(place) => {
+                Arc::clone(place.insert(entry.into()))
+            }
         };
         let cancel = entry.cancel.clone();
         self.keepers.spawn(async move { cancel.run_until_cancelled(keeper.run()).await });
@@ -510,7 +543,7 @@ impl Shared {
             Arc::clone(&signals),
             publish,
         );
-        let asked = self.requests.fetch_add(1, Ordering::Relaxed);
+        let asked = self.requests.fetch_add(1, Ordering::Relaxed).into();
         let cancel = self.cancel.child_token();
         (Entry { view, ready, signals, asked, cancel }, keeper)
     }
@@ -518,11 +551,13 @@ impl Shared {
     /// Drops the lists that nobody asked for longest, but never `keep`.
     fn make_room(&self, keep: &Key) {
         let mut entries = self.entries();
-        let bytes = |entry: &Entry| entry.signals.bytes.load(Ordering::Relaxed);
+        let bytes = |entry: &Arc<Entry>| entry.signals.bytes.load(Ordering::Relaxed);
         let mut total: usize = entries.values().map(bytes).sum();
         while entries.len() > self.config.max_lists || total > self.config.max_bytes {
             let others = entries.iter().filter(|(key, _)| *key != keep);
-            let Some(key) = others.min_by_key(|(_, entry)| entry.asked).map(|(key, _)| key.clone())
+            let Some(key) = others
+                .min_by_key(|(_, entry)| entry.asked.load(Ordering::Relaxed))
+                .map(|(key, _)| key.clone())
             else {
                 return;
             };
@@ -562,7 +597,7 @@ impl Shared {
     fn segment_absent(&self, id: &ContentId, absence: Absence) {
         let lists: Vec<_> = {
             let entries = self.entries();
-            let list = |entry: &Entry| (Arc::clone(&entry.view), Arc::clone(&entry.signals));
+            let list = |entry: &Arc<Entry>| (Arc::clone(&entry.view), Arc::clone(&entry.signals));
             entries.values().map(list).collect()
         };
         for (view, signals) in lists {
@@ -581,7 +616,7 @@ impl Shared {
         }
     }
 
-    fn entries(&self) -> MutexGuard<'_, HashMap<Key, Entry>> {
+    fn entries(&self) -> MutexGuard<'_, HashMap<Key, Arc<Entry>>> {
         lock(&self.entries)
     }
 }

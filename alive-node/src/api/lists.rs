@@ -139,11 +139,10 @@ pub(super) fn send(
     asked: &HeaderMap,
 ) -> Response {
     let gzip = text.gzip.as_ref().filter(|_| takes_gzip(asked));
-    let gzip_etag = text.gzip_etag();
-    set(&mut headers, header::ETAG, if gzip.is_some() { &gzip_etag } else { &text.etag });
+    set(&mut headers, header::ETAG, if gzip.is_some() { &text.gzip_etag } else { &text.etag });
     set(&mut headers, header::CACHE_CONTROL, cache_control);
     headers.insert(header::VARY, HeaderValue::from_static("accept-encoding"));
-    if has(asked, &text.etag) || has(asked, &gzip_etag) {
+    if has(asked, &text.etag) || has(asked, &text.gzip_etag) {
         return not_modified(headers);
     }
     let media_type = HeaderValue::from_static("application/vnd.apple.mpegurl");

@@ -17,7 +17,7 @@ use axum::{
         sse::{Event, KeepAlive, Sse},
     },
 };
-use futures_util::{Stream, StreamExt as _, stream};
+use futures_util::{Stream, StreamExt as _, future, stream};
 use serde::Serialize;
 use serde_json::json;
 use tokio::sync::broadcast::{Receiver, error::RecvError};
@@ -54,17 +54,14 @@ pub(super) async fn list_events(State(api): State<Arc<Api>>, path: Path, uri: Ur
         Err(answer) => return answer,
     };
     // The list as it is comes first, so that nothing is missed.
-    let start = (Some(watched.playlist().clone()), Some(watched));
-    let events = stream::unfold(start, |(playlist, watched)| async move {
-        let mut watched: Watched = watched?;
-        let playlist = match playlist {
-            Some(playlist) => playlist,
-            None => watched.changed().await?,
-        };
-        let rest = Some(watched).filter(|_| !playlist.ended);
-        Some((list_event(&playlist), (None, rest)))
+    let first = stream::once(future::ready(list_event(watched.playlist())));
+    let changes = Some(watched.changes()).filter(|_| !watched.playlist().ended);
+    let later = stream::unfold(changes, |changes| async move {
+        let mut changes = changes?;
+        let playlist = changes.next().await?;
+        Some((list_event(&playlist), Some(changes).filter(|_| !playlist.ended)))
     });
-    api.send_events(Box::pin(events))
+    api.send_events(Box::pin(first.chain(later)))
 }
 
 /// A part of a list's segments.

@@ -29,7 +29,7 @@ pub(super) struct Keeper {
     key: Key,
     view: Arc<Mutex<View>>,
     signals: Arc<Signals>,
-    publish: watch::Sender<Option<Playlist>>,
+    publish: watch::Sender<Option<Arc<Playlist>>>,
     live: Option<LiveFeed>,
     /// Whether all that the live cache held at first has come.
     caught_up: bool,
@@ -52,7 +52,7 @@ impl Keeper {
         key: Key,
         view: Arc<Mutex<View>>,
         signals: Arc<Signals>,
-        publish: watch::Sender<Option<Playlist>>,
+        publish: watch::Sender<Option<Arc<Playlist>>>,
     ) -> Self {
         // The stream may have changed since it was read, before anybody knew of this list.
         signals.stream.notify_one();

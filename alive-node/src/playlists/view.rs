@@ -20,9 +20,9 @@ use crate::presence::Found;
 #[non_exhaustive]
 pub struct Playlist {
     /// The whole list.
-    pub text: ListText,
+    pub text: Arc<ListText>,
     /// What a player that has a recent list of a live stream is given instead, when that is less.
-    pub delta: Option<ListText>,
+    pub delta: Option<Arc<ListText>>,
     /// Whether the stream has ended, so that the list will only change if something is repaired.
     pub ended: bool,
     /// The target duration announced, in seconds.
@@ -56,7 +56,7 @@ pub(super) struct View {
     gzip: GrowingGzip,
     /// The first push that the timeline has not taken yet, as far as is known outside of it.
     next: Option<Seq>,
-    published: Option<Playlist>,
+    published: Option<Arc<Playlist>>,
 }
 
 impl View {
@@ -260,7 +260,7 @@ impl View {
     }
 
     /// Gives the list if it changed, or if what it lacks did.
-    pub(super) fn publish(&mut self) -> Option<Playlist> {
+    pub(super) fn publish(&mut self) -> Option<Arc<Playlist>> {
         let ended = self.timeline.ended();
         let listed = self.timeline.listed();
         let shown = self.published.as_ref();
@@ -271,38 +271,38 @@ impl View {
             self.list.extend(new.iter().map(|listed| &listed.segment));
         }
         let (text, delta) = match shown {
-            Some(shown) if !grew && !ended => (shown.text.clone(), shown.delta.clone()),
+            Some(shown) if !grew && !ended => (Arc::clone(&shown.text), shown.delta.clone()),
             _ if ended => (self.archive_text(), None),
             _ => (self.live_text(), self.delta_text()),
         };
         let playlist = self.playlist(text, delta, ended);
-        if self.published.as_ref() == Some(&playlist) {
+        if self.published.as_deref() == Some(&playlist) {
             return None;
         }
-        self.published = Some(playlist.clone());
-        Some(playlist)
+        Some(Arc::clone(self.published.insert(Arc::new(playlist))))
     }
 
     /// The archive's text; it is named and compressed only when it is another one.
-    fn archive_text(&self) -> ListText {
+    fn archive_text(&self) -> Arc<ListText> {
         let bytes = self.archive(Portion::default());
         let shown = self.published.as_ref().map(|shown| &shown.text);
-        shown.filter(|shown| shown.bytes == bytes).cloned().unwrap_or_else(|| ListText::new(bytes))
+        let same = shown.filter(|shown| shown.bytes == bytes).cloned();
+        same.unwrap_or_else(|| ListText::new(bytes).into())
     }
 
-    fn live_text(&mut self) -> ListText {
+    fn live_text(&mut self) -> Arc<ListText> {
         let (header, lines) = self.list.header_and_lines();
         let gzip = self.gzip.compress(header, lines);
-        ListText::with_gzip(self.list.as_bytes(), gzip)
+        ListText::with_gzip(self.list.as_bytes().to_vec(), gzip).into()
     }
 
     /// Only what a player with a recent list lacks, if that is less than the list.
-    fn delta_text(&self) -> Option<ListText> {
+    fn delta_text(&self) -> Option<Arc<ListText>> {
         let delta = self.list.portion(Portion::default().skip(true));
-        (delta.len() < self.list.as_bytes().len()).then(|| ListText::new(delta))
+        (delta.len() < self.list.as_bytes().len()).then(|| ListText::new(delta).into())
     }
 
-    fn playlist(&self, text: ListText, delta: Option<ListText>, ended: bool) -> Playlist {
+    fn playlist(&self, text: Arc<ListText>, delta: Option<Arc<ListText>>, ended: bool) -> Playlist {
         let longest = self.timeline.listed().iter().map(|listed| listed.segment.duration).max();
         let longest = longest.map_or(0, |longest| longest.as_micros().div_ceil(1_000_000));
         Playlist {

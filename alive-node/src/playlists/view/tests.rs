@@ -37,7 +37,7 @@ fn view(stream: Stream) -> View {
     View::new(Arc::new(stream), Quality::Src, Duration::ZERO, ListSettings::default())
 }
 
-fn update(view: &mut View) -> Option<Playlist> {
+fn update(view: &mut View) -> Option<Arc<Playlist>> {
     view.arrange(&HashMap::new(), Timestamp::EPOCH);
     view.publish()
 }
