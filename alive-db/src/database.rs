@@ -24,7 +24,8 @@ pub trait Database: Debug + Send + Sync + 'static {
         soul: &Text,
     ) -> impl Future<Output = Result<Option<NodeDelta>, DatabaseError>> + Send;
 
-    /// Stores values and shares them; returns once that is safe.
+    /// Stores values and shares them; returns once that is safe. What no other peer takes now, because none can be
+    /// reached, counts as stored, and is shared when one can.
     ///
     /// # Errors
     /// [`DatabaseError::Refused`], then none was taken; [`DatabaseError::Unavailable`].
@@ -60,6 +61,11 @@ impl Database for Peer {
     async fn put(&self, delta: Delta) -> Result<(), DatabaseError> {
         match Self::put(self, delta).await {
             Ok(_) => Ok(()),
+            // Peers get it as soon as one connects. Whoever was told of a failure would put it again, and have it twice.
+            Err(PutError::NoAck) => {
+                tracing::debug!("values wait for a peer to connect");
+                Ok(())
+            }
             Err(PutError::Refused(refused)) => Err(DatabaseError::Refused(refused.reason.into())),
             Err(PutError::RefusedThere(reason)) => Err(DatabaseError::Refused(reason.into())),
             Err(error) => Err(DatabaseError::Unavailable(error.to_string().into())),

@@ -21,6 +21,7 @@ mod answer;
 pub mod fuzzing;
 mod limiter;
 mod login;
+mod metrics;
 mod routes;
 mod server;
 mod settings;
@@ -29,6 +30,7 @@ pub mod validate;
 pub use login::{
     ChainUnavailable, LoginChain, SharedLoginChain, TokenConfig, TokenIssuer, UserError, Who,
 };
+pub use metrics::metrics;
 pub use server::{Listener, Peer, serve};
 pub use settings::{HttpAddress, Settings, SettingsError};
 
@@ -159,6 +161,11 @@ impl<D: Database> RestApi<D> {
     /// The key of the user that is logged in.
     pub fn user(&self) -> Option<PublicKey> {
         self.logged_in().map(|user| user.keys.public().clone())
+    }
+
+    /// The segments of the user that is logged in, to push to and to list.
+    pub fn live_cache(&self) -> Option<AliveDb<D>> {
+        self.logged_in().map(|user| user.cache)
     }
 
     fn logged_in(&self) -> Option<User<D>> {

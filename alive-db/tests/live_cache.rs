@@ -281,6 +281,29 @@ mod over_the_wire {
         assert_eq!(millis(&node).await, [1000], "each content once, as it was pushed first");
     }
 
+    /// A streamer whose peers are away goes on, and does not push the same again.
+    #[tokio::test]
+    async fn what_no_peer_takes_now_is_shared_when_one_can() {
+        let (relaying, streamer) = (peer(), peer());
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        streamer.dial(&format!("http://{}/gun", listener.local_addr().unwrap())).await.unwrap();
+        let alice = keys();
+        let cache = AliveDb::writer(Arc::new(streamer), Arc::clone(&alice));
+        // Nobody answers, and the time that an answer has is over at once.
+        tokio::time::pause();
+        cache.push(&stream("s"), segment("2.0")).await.unwrap();
+        tokio::time::resume();
+        Relay::start(&relaying, listener, RelayLimits::default()).unwrap();
+        let there = AliveDb::writer(Arc::new(relaying), alice);
+        let arrived = async {
+            while millis(&there).await.is_empty() {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(30), arrived).await.unwrap();
+        assert_eq!(millis(&there).await, [2000]);
+    }
+
     /// Hole 1, over the wire: what a stranger writes does not even reach the node.
     #[tokio::test]
     async fn a_relay_takes_nothing_that_its_owner_did_not_sign() {

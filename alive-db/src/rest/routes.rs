@@ -104,9 +104,11 @@ async fn own_machine_only<D: Database>(
 
 /// Whether a request may act for the user that is logged in without a token.
 fn is_trusted<D>(api: &RestApi<D>, peer: Option<Extension<Peer>>, headers: &HeaderMap) -> bool {
-    if api.shared.config.remote_users {
-        return true;
-    }
+    api.shared.config.remote_users || is_own(peer, headers)
+}
+
+/// Whether a request comes from a program of this machine, and not from a web page that it shows.
+pub(super) fn is_own(peer: Option<Extension<Peer>>, headers: &HeaderMap) -> bool {
     let is_own = peer.is_some_and(|Extension(peer)| peer.is_own_machine());
     // A web page elsewhere can point its own name at this machine, but its name then shows here.
     let host = headers.get(header::HOST).map_or(Some(""), |host| host.to_str().ok());
@@ -123,7 +125,7 @@ fn is_own_name(host: &str) -> bool {
     name.is_empty() || name.eq_ignore_ascii_case("localhost") || literal.parse::<IpAddr>().is_ok()
 }
 
-fn forbidden() -> Answer {
+pub(super) fn forbidden() -> Answer {
     Answer::error(StatusCode::FORBIDDEN, "Only allowed from the machine of this server")
 }
 

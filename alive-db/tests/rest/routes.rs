@@ -1,8 +1,13 @@
 //! Shapes and statuses.
 
-use alive_db::rest::Who;
+use alive_db::{
+    gun::{self, Anyone, PeerConfig},
+    rest::{Peer, Who, metrics},
+};
+use axum::{Extension, body::Body, http::Request};
 use rstest::rstest;
 use serde_json::{Value, json};
+use tower::ServiceExt as _;
 
 use crate::support::{CID, Client, push_body, stream_path};
 
@@ -194,4 +199,25 @@ async fn what_is_not_switched_on_says_so() {
     chat.error(500, "Live chat functionality not enabled");
     let token = client.post_with("/getToken", "text/plain", &[], "x").await;
     token.error(500, "Access tokens are not enabled");
+}
+
+#[rstest]
+#[case([127, 0, 0, 1], 200)]
+#[case([192, 0, 2, 9], 403)]
+#[tokio::test]
+async fn what_a_peer_did_is_told_to_its_own_machine(#[case] from: [u8; 4], #[case] status: u16) {
+    let peer = gun::Peer::start(PeerConfig::default(), Anyone).unwrap();
+    let router = metrics(peer.clone()).layer(Extension(Peer::Tcp((from, 1).into())));
+    let request = Request::get("/metrics").body(Body::empty()).unwrap();
+    let answer = router.oneshot(request).await.unwrap();
+    assert_eq!(answer.status().as_u16(), status);
+    let body = axum::body::to_bytes(answer.into_body(), usize::MAX).await.unwrap();
+    let text = String::from_utf8(body.to_vec()).unwrap();
+    let counts = peer.counts();
+    let named = counts.iter().filter(|(name, count)| {
+        let kind = format!("# TYPE alivedb_{name}_total counter\n");
+        text.contains(&format!("{kind}alivedb_{name}_total {count}\n"))
+    });
+    assert_eq!(named.count() == counts.iter().count(), status == 200, "{text}");
+    assert_eq!(text.contains("alivedb_links 0\n"), status == 200, "{text}");
 }

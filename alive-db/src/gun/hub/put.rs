@@ -98,7 +98,9 @@ impl Hub {
                 let id = self.ids.next();
                 self.tell_audience(&id, &changes.news, None, &[], &[]);
                 let needs_ack = self.upstreams > 0;
-                self.unacked.own.insert(*ticket, Pending { is_stored: false, needs_ack });
+                self.unacked
+                    .own
+                    .insert(*ticket, Pending { is_stored: false, needs_ack, is_late: false });
                 // Even what is not new here may be new there.
                 self.tell_upstreams(&id, delta.as_delta(), None, &[], Some(*ticket), now);
                 Some(Waiter::Own(*ticket))

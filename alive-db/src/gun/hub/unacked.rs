@@ -24,6 +24,8 @@ pub(super) struct Unacked {
 pub(super) struct Pending {
     pub(super) is_stored: bool,
     pub(super) needs_ack: bool,
+    /// Nobody acknowledges it in time: it is over once it is stored here.
+    pub(super) is_late: bool,
 }
 
 impl Unacked {
@@ -73,15 +75,20 @@ impl Hub {
     /// Nobody has acknowledged a put in time. It stays to be sent again.
     pub(super) fn no_ack(&mut self, id: &Text) {
         let put = self.unacked.by_id.get(id).and_then(|at| self.unacked.puts.get_mut(at));
-        if let Some(ticket) = put.and_then(|(_, _, ticket)| ticket.take()) {
-            self.resolve_put(ticket, Err(PutError::NoAck));
+        let Some(ticket) = put.and_then(|(_, _, ticket)| ticket.take()) else { return };
+        match self.unacked.own.get_mut(&ticket) {
+            // The disk has the last word: who is told of this may rely on what is here.
+            Some(pending) if !pending.is_stored => pending.is_late = true,
+            _ => self.resolve_put(ticket, Err(PutError::NoAck)),
         }
     }
 
     pub(super) fn own_stored(&mut self, ticket: Ticket) {
         let Some(pending) = self.unacked.own.get_mut(&ticket) else { return };
         pending.is_stored = true;
-        if !pending.needs_ack {
+        if pending.is_late {
+            self.resolve_put(ticket, Err(PutError::NoAck));
+        } else if !pending.needs_ack {
             let elsewhere = self.upstreams > 0;
             self.resolve_put(ticket, Ok(Stored { elsewhere }));
         }

@@ -60,6 +60,25 @@ fn after_a_broken_connection_all_is_asked_and_put_again() {
 }
 
 #[test]
+fn a_put_without_an_acknowledgement_is_over_when_the_disk_has_it() {
+    let mut net = Net::with(1, |config| config.has_disk(true));
+    net.peers[0].hub.set_upstreams(1);
+    let put = net.put(0, "room", "n", "mine", 0.0);
+    net.settle();
+    for soul in std::mem::take(&mut net.peers[0].loads) {
+        let node = NodeDelta { soul, entries: Vec::new() };
+        net.peers[0].hub.handle_loaded(node, net.now);
+    }
+    net.settle();
+    net.wait(9_001);
+    assert_eq!(net.outcome(0, put), None, "the disk is still at it");
+    let (batch, _) = net.peers[0].stores.remove(0);
+    net.peers[0].hub.handle_stored(batch, true);
+    net.settle();
+    assert_eq!(net.outcome(0, put), Some(&Outcome::Put(Err(PutError::NoAck))));
+}
+
+#[test]
 fn a_refusal_comes_back_to_the_writer() {
     let limits = crate::gun::GraphLimits::default().bytes_per_origin(500);
     let mut net = Net::with(2, |config| config.graph(limits.clone()));
