@@ -172,7 +172,10 @@ impl Keeper {
         match self.shared.store.stream(&self.key.stream).await {
             Ok(Some(stored)) => {
                 let stream = Stream::restore(stored.info, stored.pushes);
-                lock(&self.view).set_stream(Arc::new(stream));
+                if self.take_stream(stream) {
+                    // What is written there from now on is somebody else's.
+                    self.live = None;
+                }
                 self.follow_live();
                 true
             }
@@ -186,6 +189,15 @@ impl Keeper {
                 true
             }
         }
+    }
+
+    /// Takes the stream as it is now; whether its segments are elsewhere in the live cache than before.
+    fn take_stream(&self, stream: Stream) -> bool {
+        let mut view = lock(&self.view);
+        let (old, new) = (&view.stream.info().settings, &stream.info().settings);
+        let moved = (old.l2, &old.live_key) != (new.l2, &new.live_key);
+        view.set_stream(Arc::new(stream));
+        moved
     }
 
     /// Follows the live cache while the stream lives.
