@@ -8,10 +8,10 @@ use std::{
 
 use alive_avalon::devnet as avalon;
 use alive_core::{
-    AccountName, ChainView, Configure, Link, LiveLayer, Op, StreamId,
-    backend::{Broadcaster as _, SharedLiveCache, SharedStreamStore},
-    memory::MemoryLiveCache,
+    AccountName, ChainView, Configure, Link, Op, StreamId,
+    backend::{Broadcaster as _, SharedStreamStore},
 };
+use alive_db::sea::KeyPair;
 use alive_hive::devnet::{DevAccount, DevnetConfig, DevnetServer, serve};
 use alive_node::{Node, NodeConfig, PlaylistConfig, RunningNode, SharedChunkCache, SqliteStore};
 use alive_playlist::ListSettings;
@@ -24,6 +24,7 @@ use crate::{
     attested::Attested,
     chain::{Chain, Kind, SigningKey},
     key::random_key,
+    live::LivePeer,
     node, output, progress,
     readback::{self, Watched},
     recorder::Recording,
@@ -157,6 +158,8 @@ struct Stage {
     /// The chains; the node's routes speak for the first.
     played: Vec<Played>,
     node: RunningNode,
+    /// The streamer's and the node's, which the streamer's dials.
+    live_peers: [LivePeer; 2],
     storage: storage::Ready,
     push_interval: Duration,
     /// How long everything after the recording may take.
@@ -173,12 +176,15 @@ impl Stage {
             one => vec![one],
         };
         let storage = args.storage.open(&folder.join("store")).await?;
-        let live = SharedLiveCache::new(MemoryLiveCache::default());
+        let live_peers = [LivePeer::in_memory().await?, LivePeer::in_memory().await?];
+        let [streamer, follower] = &live_peers;
+        streamer.dial(&follower.listen(([127, 0, 0, 1], 0).into()).await?).await?;
+        let live = streamer.writer(Arc::new(KeyPair::generate()?));
         let index = SqliteStore::open(folder.join("index.sqlite"))?;
         let streams = SharedStreamStore::new(index.clone());
-        let mut backends = alive_node::Backends::new(streams, storage.get.clone())
+        let mut backends = alive_node::Backends::new(streams.clone(), storage.get.clone())
             .chunks(SharedChunkCache::new(index))
-            .live(live.clone());
+            .live(follower.reader(streams));
         if let Some(content) = &storage.content {
             backends = backends.content(content.clone());
         }
@@ -197,15 +203,11 @@ impl Stage {
                 config = config.network(chain.network().clone());
             }
             let broadcaster = chain.broadcaster(account.clone(), key)?;
-            let configure = Configure {
-                l2: Some(LiveLayer::GunDb),
-                storage: storage.kind,
-                ..Configure::new(link.clone())
-            };
+            let configure = Configure { storage: storage.kind, ..live.configure(link.clone())? };
             let configured = broadcaster.broadcast(&Op::Configure(configure)).await;
             configured.with_context(|| format!("configuring the stream on {}", chain.network()))?;
             let id = StreamId::new(chain.network().clone(), account.clone(), link.clone());
-            let backends = Backends::new(storage.put.clone(), broadcaster).live(live.clone());
+            let backends = Backends::new(storage.put.clone(), broadcaster).live(live.cache.clone());
             played.push(Played { devnet, chain, id, backends });
         }
         let node = Node::start(config, backends).await?;
@@ -214,7 +216,7 @@ impl Stage {
         let push_interval = PUSH_INTERVAL.div_f64(args.speed);
         let patience = PATIENCE + BLOCKS_AFTER * block_interval;
         let folder = folder.to_owned();
-        Ok(Self { folder, played, node, storage, push_interval, patience })
+        Ok(Self { folder, played, node, live_peers, storage, push_interval, patience })
     }
 
     /// What publishes on one chain.
@@ -258,6 +260,9 @@ impl Stage {
 
     async fn strike(self) {
         self.node.shutdown().await;
+        for peer in self.live_peers {
+            peer.stop().await;
+        }
         for played in self.played {
             played.devnet.shutdown().await;
         }
@@ -307,6 +312,8 @@ async fn perform(stage: &Stage, recording: Recording, args: &Args) -> anyhow::Re
         back.len()
     ));
     summary(&totals, &closed, &watched, started.elapsed());
+    let [_, follower] = &stage.live_peers;
+    output::line(format_args!("live layer   {} segments over the wire", follower.puts()));
     Ok(())
 }
 

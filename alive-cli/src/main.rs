@@ -8,10 +8,13 @@ mod cid;
 mod configure;
 mod conformance;
 mod cost;
+mod db;
 mod demo;
 mod devnet;
 mod haf;
 mod key;
+mod live;
+mod login_chain;
 mod node;
 mod output;
 mod post;
@@ -19,6 +22,7 @@ mod progress;
 mod readback;
 mod recorder;
 mod secret;
+mod secret_file;
 mod settings;
 mod stake;
 mod storage;
@@ -53,6 +57,8 @@ enum Command {
     Conformance(conformance::Args),
     /// Tells what a stream costs on the chain and whether its account can pay.
     Cost(cost::Args),
+    /// Runs an AliveDB server: the live layer's peer and its REST API.
+    Db(db::Args),
     /// Streams a recording through the whole system on this machine and checks every byte that comes back.
     Demo(demo::Args),
     /// Runs a development chain that clients of Hive or Avalon can broadcast to.
@@ -92,6 +98,7 @@ fn main() -> ExitCode {
         Command::Stake(args) => stake::run(&args),
         Command::Configure(args) => block_on(configure::run(args)),
         Command::Cost(args) => block_on(cost::run(args)),
+        Command::Db(args) => block_on(db::run(args)),
         Command::Demo(args) => block_on(demo::run(args)),
         Command::Devnet(args) => block_on(devnet::run(args)),
         Command::End(args) => block_on(configure::run_end(args)),

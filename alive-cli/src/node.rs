@@ -15,7 +15,7 @@ use alive_playlist::ListSettings;
 use alive_storage::{DiskStorage, GatewayOptions, GatewayStorage};
 use anyhow::Context as _;
 
-use crate::{asked_to_stop, chain::ChainArgs, haf::HafArgs, output};
+use crate::{asked_to_stop, chain::ChainArgs, haf::HafArgs, live::LiveArgs, output};
 
 /// Follows a chain, fetches and checks the chunks of every stream, and serves playlists at /stream/AUTHOR/LINK.m3u8.
 #[derive(Debug, clap::Args)]
@@ -51,6 +51,8 @@ pub(crate) struct Args {
     #[arg(long, env = "ALIVE_PATIENCE", default_value_t = 60, value_name = "SECONDS")]
     patience: u64,
     #[command(flatten)]
+    live: LiveArgs,
+    #[command(flatten)]
     chain: ChainArgs,
     #[command(flatten)]
     haf: HafArgs,
@@ -64,6 +66,8 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
     let chains = args.chain.chains()?;
     let primary = chains.first().context("no network")?.network().clone();
     let sources = args.haf.block_sources(&chains, args.from_block)?;
+    let live = args.live.start(Some(&args.data.join("live.redb"))).await.context("live layer")?;
+    let followed = live.as_ref().map(|live| live.reader(store.clone()));
     let mut backends = match &args.content[..] {
         gateways @ [_, ..] => {
             let gateways =
@@ -85,6 +89,9 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
     let playlists =
         PlaylistConfig::default().list(list).patience(Duration::from_secs(args.patience));
     let config = NodeConfig::default().address(args.listen).network(primary).playlists(playlists);
+    if let Some(followed) = followed {
+        backends = backends.live(followed);
+    }
     for source in sources {
         backends = backends.source(source);
     }
@@ -92,6 +99,9 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
     output::line(format_args!("listening on {}", url(&node)));
     asked_to_stop().await;
     node.shutdown().await;
+    if let Some(live) = live {
+        live.stop().await;
+    }
     Ok(())
 }
 

@@ -44,7 +44,7 @@ impl KeyArgs {
 }
 
 /// A secret from a file, the environment or a prompt, and where it is from.
-fn text_of(
+pub(crate) fn text_of(
     file: Option<&Path>,
     variable: &str,
     prompt: &str,

@@ -4,7 +4,7 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use alive_core::{
     ChainView, Seq, StreamId,
-    backend::{SharedBroadcaster, SharedStorage},
+    backend::{Broadcaster as _, SharedBroadcaster, SharedLiveCache, SharedStorage},
 };
 use alive_hive::cost::StreamPlan;
 use alive_streamer::{Backends, Session, SessionConfig};
@@ -15,7 +15,9 @@ use crate::{
     asked_to_stop,
     chain::Chain,
     configure::StreamArgs,
-    cost, node, output, progress,
+    cost,
+    live::{Configured, StreamerArgs, Writer},
+    node, output, progress,
     storage::{Ready, StorageArgs},
 };
 
@@ -69,6 +71,8 @@ pub(crate) struct Args {
     #[arg(long, env = "ALIVE_KEEP_SERVING", requires = "serve")]
     keep_serving: bool,
     #[command(flatten)]
+    live: StreamerArgs,
+    #[command(flatten)]
     storage: StorageArgs,
 }
 
@@ -90,9 +94,38 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
     warn_of_cost(&args, &chains).await?;
     let storage = args.storage.open(&args.data.join("store")).await;
     let storage = storage.with_context(|| format!("storage of {}", args.data.display()))?;
-    let outcome = publish(&args, plans, &storage).await;
+    let live = args.live.start(&args.data).await.context("live layer")?;
+    let outcome = match &live {
+        None => publish(&args, plans, &storage).await,
+        Some((_, writer)) => match share(&args, plans, writer).await {
+            Ok(plans) => publish(&args, plans, &storage).await,
+            Err(error) => Err(error),
+        },
+    };
+    if let Some((peer, _)) = live {
+        peer.stop().await;
+    }
     storage.shutdown().await;
     outcome
+}
+
+/// Makes segments go to the live layer, too, and the streams tell where they are there.
+async fn share(args: &Args, plans: Vec<Plan>, writer: &Writer) -> anyhow::Result<Vec<Plan>> {
+    // First what could be refused, then what changes something.
+    let mut ops = Vec::new();
+    for plan in &plans {
+        let op = args.live.operation(writer, &args.stream.link, &plan.live_key);
+        ops.push(op.with_context(|| plan.config.stream.network.to_string())?);
+    }
+    for (plan, op) in plans.iter().zip(ops) {
+        let Some(op) = op else { continue };
+        let network = &plan.config.stream.network;
+        let receipt = plan.broadcaster.broadcast(&op).await;
+        let receipt = receipt.with_context(|| format!("{network}: the key of the live layer"))?;
+        output::line(format_args!("live key in block {} of {network}", receipt.block));
+    }
+    let share = |plan| Plan { live: Some(writer.cache.clone()), ..plan };
+    Ok(plans.into_iter().map(share).collect())
 }
 
 /// Publishes on each chain what the recorder writes.
@@ -135,6 +168,9 @@ struct Plan {
     config: SessionConfig,
     broadcaster: SharedBroadcaster,
     view: Option<ChainView>,
+    /// The key of the live layer that the stream is configured with.
+    live_key: Configured,
+    live: Option<SharedLiveCache>,
 }
 
 impl Plan {
@@ -145,8 +181,8 @@ impl Plan {
         let key = chain.key(&stream.key)?;
         let broadcaster = chain.broadcaster(stream.account.clone(), key.clone())?;
         let journal = args.data.join(format!("{}.{}.{}.journal", id.network, id.account, id.link));
-        let view = match chain.kept_view(&id.account, &id.link, &key).await? {
-            Some(view) => Some(view),
+        let (view, live_key) = match chain.kept_view(&id.account, &id.link, &key).await? {
+            Some(view) => (Some(view), Configured::Unknown),
             // A node speaks for the first network only.
             None => {
                 let first = chains.first().map(Chain::network);
@@ -159,11 +195,14 @@ impl Plan {
             .end_stream(args.end)
             .accept_old(args.accept_old)
             .purge(args.purge);
-        Ok(Self { config, broadcaster, view })
+        Ok(Self { config, broadcaster, view, live_key, live: None })
     }
 
     async fn open(self, storage: SharedStorage) -> anyhow::Result<Session> {
-        let backends = Backends::new(storage, self.broadcaster);
+        let mut backends = Backends::new(storage, self.broadcaster);
+        if let Some(live) = self.live {
+            backends = backends.live(live);
+        }
         Ok(Session::open(self.config, backends, self.view).await?)
     }
 }
@@ -242,23 +281,29 @@ pub(crate) fn seconds(value: f64) -> anyhow::Result<Duration> {
     Ok(duration)
 }
 
-/// How far the stream is, from a node or from the chain. A journal alone will do for going on with one's own stream.
+/// How far the stream is and which key of the live layer it has, from a node or from the chain. A journal alone will do for
+/// going on with one's own stream.
 async fn chain_view(
     args: &Args,
     chain: &Chain,
     id: &StreamId,
     is_first: bool,
     has_journal: bool,
-) -> anyhow::Result<Option<ChainView>> {
-    match (args.api.as_ref().filter(|_| is_first), args.from_block) {
-        (Some(api), _) => from_node(api, id).await.with_context(|| format!("node {api}")).map(Some),
-        (None, Some(block)) => from_chain(chain, id, block).await.map(Some),
-        (None, None) if has_journal => Ok(None),
+) -> anyhow::Result<(Option<ChainView>, Configured)> {
+    let (view, live_key) = match (args.api.as_ref().filter(|_| is_first), args.from_block) {
+        (Some(api), _) => from_node(api, id).await.with_context(|| format!("node {api}"))?,
+        (None, Some(block)) => from_chain(chain, id, block).await?,
+        (None, None) if has_journal => return Ok((None, Configured::Unknown)),
         (None, None) => bail!("give --api or --from-block, to find out how far the stream is"),
-    }
+    };
+    Ok((Some(view), live_key))
 }
 
-async fn from_chain(chain: &Chain, id: &StreamId, from_block: u32) -> anyhow::Result<ChainView> {
+async fn from_chain(
+    chain: &Chain,
+    id: &StreamId,
+    from_block: u32,
+) -> anyhow::Result<(ChainView, Configured)> {
     let index = chain.index(from_block, |_, _| {}).await?;
     let stream = index.stream(&id.account, &id.link);
     let stream =
@@ -266,15 +311,17 @@ async fn from_chain(chain: &Chain, id: &StreamId, from_block: u32) -> anyhow::Re
     let changes = index.reversible().flat_map(|block| &block.changes);
     let ours =
         changes.filter(|change| change.key.account == id.account && change.key.link == id.link);
-    Ok(ChainView {
+    let view = ChainView {
         finalized: stream.info().finalized,
         pushes: stream.pushes().map(|(seq, pushed)| (seq, pushed.src)).collect(),
         reversible: ours.filter_map(|change| Some(change.push.as_ref()?.seq)).collect(),
-    })
+    };
+    let live_key = stream.info().settings.live_key.as_ref().map(ToString::to_string);
+    Ok((view, Configured::Key(live_key)))
 }
 
 /// Asks a node by the routes that every node of this protocol has.
-async fn from_node(api: &str, id: &StreamId) -> anyhow::Result<ChainView> {
+async fn from_node(api: &str, id: &StreamId) -> anyhow::Result<(ChainView, Configured)> {
     let client = reqwest::Client::builder().timeout(Duration::from_secs(20)).build()?;
     let ask = async |route: &str| -> anyhow::Result<serde_json::Value> {
         let url = format!("{}/{route}", api.trim_end_matches('/'));
@@ -300,7 +347,8 @@ async fn from_node(api: &str, id: &StreamId) -> anyhow::Result<ChainView> {
         let src = chunk.get("src_hash").and_then(serde_json::Value::as_str);
         view.pushes.insert(number, src.context("a chunk has no src_hash")?.parse()?);
     }
-    Ok(view)
+    let live_key = info.get("l2_pub").and_then(serde_json::Value::as_str).map(str::to_owned);
+    Ok((view, Configured::Key(live_key)))
 }
 
 fn seq(number: &serde_json::Value) -> anyhow::Result<Seq> {

@@ -3,7 +3,10 @@
 
 mod commands;
 mod cost;
+mod db;
 mod kill;
+mod latency;
+mod live;
 #[path = "../../../alive-storage/tests/real_ipfs/node.rs"]
 mod node;
 #[path = "../../../alive-storage/tests/real_ipfs/packages.rs"]

@@ -11,7 +11,7 @@ use std::{
 /// The program under test, in an environment without settings.
 pub(crate) fn alive(args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_alive"));
-    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("ALIVE_")) {
+    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("ALIVE")) {
         command.env_remove(name);
     }
     command.args(args).stdin(Stdio::null());
@@ -48,6 +48,13 @@ impl Running {
             }
         }
         panic!("the program ended without a line {start:?}: {:?}", self.child.wait());
+    }
+
+    /// `SIGTERM`: asks it to stop, and tells how it did.
+    pub(crate) fn terminate(mut self) -> std::process::ExitStatus {
+        let id = self.child.id().to_string();
+        assert!(Command::new("kill").arg(id).status().unwrap().success());
+        self.child.wait().unwrap()
     }
 
     /// `SIGKILL` on Unix: the program cannot do anything about it.
