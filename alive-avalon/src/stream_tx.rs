@@ -2,7 +2,7 @@
 //!
 //! | operation | transaction |
 //! |---|---|
-//! | configure | 25, the whole json anew: `{"live":true,"pub":…,"l2":…,"gw":…}` and what was there |
+//! | configure | 25, the whole json anew: `{"live":true,"pub":…,"l2":…,"gw":…,"also":…}` and what was there |
 //! | push a chunk | 26, `[n,"<content>"]` |
 //! | push a segment | 26, `[n,"<content>,<seconds>"]` |
 //! | end | 25, the json that is there and `"ended":true` |
@@ -135,6 +135,9 @@ impl StreamTx {
         }
         if let Some(gateway) = &configure.gateway {
             members.set("gw", text(&gateway.to_string()));
+        }
+        if let Some(also) = &configure.also {
+            members.set("also", text(&also.to_string()));
         }
         Self::json(&configure.link, &members)
     }
@@ -272,7 +275,7 @@ fn json_ops(
     let mut ops = Vec::new();
     if says("live") {
         let mut payload = format!(r#"{{"op":2,"link":{link}"#);
-        for name in ["storage", "l2", "pub", "gw"] {
+        for name in ["storage", "l2", "pub", "gw", "also"] {
             append(&mut payload, name, json.member(name));
         }
         ops.push(op(account, payload));

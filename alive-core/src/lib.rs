@@ -25,6 +25,7 @@ pub mod testing;
 mod text;
 mod time;
 pub mod timeline;
+mod twins;
 
 pub use account::{AccountName, AccountNameError, Network, NetworkError};
 #[cfg(feature = "cache")]
@@ -48,6 +49,7 @@ pub use stream_id::{Link, LinkError, StreamId, StreamIdError};
 pub use text::Excerpt;
 pub use time::{Timestamp, TimestampError};
 pub use timeline::{ChunkContent, Listed, Timeline};
+pub use twins::{Twins, TwinsError};
 
 /// The example of the workspace's README must compile and hold.
 #[cfg(doctest)]

@@ -14,6 +14,7 @@ use crate::{
     segment::{SegmentDuration, SegmentDurationError},
     stream_id::Link,
     text::{Excerpt, serde_as_text},
+    twins::Twins,
 };
 
 mod envelope;
@@ -207,12 +208,21 @@ pub struct Configure {
     pub live_key: Option<LiveKey>,
     /// The gateway that the streamer recommends.
     pub gateway: Option<GatewayUrl>,
+    /// The names of the stream on other networks; empty takes earlier ones back.
+    pub also: Option<Twins>,
 }
 
 impl Configure {
     /// Settings of a stream on IPFS without a live layer.
     pub fn new(link: Link) -> Self {
-        Self { link, storage: StorageKind::Ipfs, l2: None, live_key: None, gateway: None }
+        Self {
+            link,
+            storage: StorageKind::Ipfs,
+            l2: None,
+            live_key: None,
+            gateway: None,
+            also: None,
+        }
     }
 }
 
@@ -285,6 +295,9 @@ impl Configure {
         }
         if let Some(gateway) = &self.gateway {
             write!(out, r#","gw":"{gateway}""#)?;
+        }
+        if let Some(also) = &self.also {
+            write!(out, r#","also":"{also}""#)?;
         }
         Ok(())
     }

@@ -14,6 +14,7 @@ use crate::{
     quality::{Quality, Renditions},
     segment::{Flags, Segment, SegmentDuration},
     time::Timestamp,
+    twins::Twins,
 };
 
 /// What a configure sets. Shared between the states of a stream, since it rarely changes.
@@ -27,6 +28,9 @@ pub struct Settings {
     pub live_key: Option<LiveKey>,
     /// The gateway that the streamer recommends.
     pub gateway: Option<GatewayUrl>,
+    /// The names that it has on other networks, as it says.
+    #[serde(default, skip_serializing_if = "Twins::is_empty")]
+    pub also: Twins,
 }
 
 impl Settings {
@@ -160,6 +164,7 @@ impl Stream {
             l2: configure.l2,
             live_key: configure.live_key.clone(),
             gateway: configure.gateway.clone(),
+            also: configure.also.clone().unwrap_or_default(),
         });
         let info = StreamInfo {
             number,
@@ -202,12 +207,13 @@ impl Stream {
 
     /// Changes settings: what is given overwrites, what is absent stays, the storage never changes.
     pub fn configure(&mut self, configure: &Configure, at: Timestamp) {
-        let Configure { l2, live_key, gateway, .. } = configure;
-        if l2.is_some() || live_key.is_some() || gateway.is_some() {
+        let Configure { l2, live_key, gateway, also, .. } = configure;
+        if l2.is_some() || live_key.is_some() || gateway.is_some() || also.is_some() {
             let settings = Arc::make_mut(&mut self.info.settings);
             settings.l2 = l2.or(settings.l2);
             settings.live_key = live_key.clone().or_else(|| settings.live_key.take());
             settings.gateway = gateway.clone().or_else(|| settings.gateway.take());
+            settings.also = also.clone().unwrap_or_else(|| std::mem::take(&mut settings.also));
         }
         self.info.last_updated = at;
     }

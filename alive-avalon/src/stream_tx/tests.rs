@@ -29,7 +29,7 @@ fn push(seq: u16, more: &str) -> String {
 
 #[rstest]
 #[case(r#"{"op":2,"link":"show"}"#)]
-#[case(r#"{"op":2,"link":"show","storage":"skynet","l2":"gundb","pub":"a.b","gw":"https://g.example/it's"}"#)]
+#[case(r#"{"op":2,"link":"show","storage":"skynet","l2":"gundb","pub":"a.b","gw":"https://g.example/it's","also":"hive/alice/show"}"#)]
 #[case(&push(0, ""))]
 #[case(&push(10_000, r#","len":10.033334,"d":1"#))]
 #[case(&push(7, &format!(r#","len":10.0,"240":"{CID}","480":"{CID}","720":"{CID}","1080":"{CID}""#)))]

@@ -14,6 +14,7 @@ use crate::{
     segment::SegmentDuration,
     stream_id::Link,
     time::Timestamp,
+    twins::Twins,
 };
 
 #[derive(Clone, Debug, Default)]
@@ -34,6 +35,7 @@ struct Row {
     l2: Option<LiveLayer>,
     live_key: Option<LiveKey>,
     gateway: Option<GatewayUrl>,
+    also: Twins,
     pushes: BTreeMap<u16, Entry>,
 }
 
@@ -61,6 +63,7 @@ impl Model {
                 row.l2 = configure.l2.or(row.l2);
                 row.live_key = configure.live_key.clone().or(row.live_key.clone());
                 row.gateway = configure.gateway.clone().or(row.gateway.clone());
+                row.also = configure.also.clone().unwrap_or(row.also.clone());
                 row.last_updated = at;
                 true
             }
@@ -98,6 +101,7 @@ impl Model {
                 l2: settings.l2,
                 live_key: settings.live_key.clone(),
                 gateway: settings.gateway.clone(),
+                also: settings.also.clone(),
                 pushes: pushes.collect(),
             };
             assert_eq!(got, *row, "{account} {link}");
@@ -126,6 +130,7 @@ impl Row {
             l2: configure.l2,
             live_key: configure.live_key.clone(),
             gateway: configure.gateway.clone(),
+            also: configure.also.clone().unwrap_or_default(),
             pushes: BTreeMap::new(),
         }
     }

@@ -73,6 +73,7 @@ impl<'a> Tape<'a> {
                 l2: (self.below(2) == 0).then_some(LiveLayer::GunDb),
                 live_key: self.maybe("key").map(|key| key.parse().expect("a key")),
                 gateway: self.maybe("http://g").map(|url| url.parse().expect("an address")),
+                also: self.maybe("n/a/").map(|name| name.parse().expect("a name")),
                 link,
             }),
             3 => Op::End(End { link }),

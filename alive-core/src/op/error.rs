@@ -13,6 +13,8 @@ use super::LiveKeyError;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Field {
+    /// `also` of a configure.
+    Also,
     /// `gw` of a configure.
     Gw,
     /// `l2` of a configure.
@@ -36,6 +38,7 @@ pub enum Field {
 impl fmt::Display for Field {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            Self::Also => "also",
             Self::Gw => "gw",
             Self::L2 => "l2",
             Self::Len => "len",

@@ -29,6 +29,7 @@ struct Fields<'a> {
     l2: Option<&'a str>,
     live_key: Option<&'a str>,
     gateway: Option<&'a str>,
+    also: Option<&'a str>,
 }
 
 pub(super) fn read(text: &str) -> Result<Op, OpError> {
@@ -77,6 +78,7 @@ impl<'a> Fields<'a> {
     fn slot(&mut self, key: Key) -> Option<&mut Option<&'a str>> {
         let [p240, p480, p720, p1080] = &mut self.transcoded;
         Some(match key {
+            Key::Also => &mut self.also,
             Key::D => &mut self.discontinuity,
             Key::Gw => &mut self.gateway,
             Key::L2 => &mut self.l2,
@@ -126,6 +128,10 @@ impl<'a> Fields<'a> {
             l2: l2.filter(|name| folded(name) == "gundb").map(|_| LiveLayer::GunDb),
             live_key: key.map(|key| key.parse()).transpose().map_err(OpError::LiveKey)?,
             gateway: gateway.map(|url| url.parse()).transpose().map_err(OpError::Gateway)?,
+            // An extension of ours: others accept the operation whatever stands there, so we do, too.
+            also: given(self.also)
+                .and_then(|raw| string(Field::Also, raw).ok())
+                .and_then(|names| names.parse().ok()),
         })
     }
 
@@ -241,6 +247,7 @@ impl<'de> Visitor<'de> for FieldsVisitor {
 
 #[derive(Clone, Copy)]
 enum Key {
+    Also,
     D,
     Gw,
     L2,
@@ -265,6 +272,7 @@ impl Key {
             "240" => Self::P240,
             "480" => Self::P480,
             "720" => Self::P720,
+            "also" => Self::Also,
             "d" => Self::D,
             "gw" => Self::Gw,
             "l2" => Self::L2,

@@ -66,14 +66,16 @@ fn any_op() -> impl Strategy<Value = Op> {
     );
     let key = proptest::option::of("[A-Za-z0-9_.-]{1,100}");
     let gateway = proptest::option::of("https?://[a-z][a-z0-9:/.%&'=]{0,60}");
-    let configure = (link.clone(), any::<bool>(), any::<bool>(), key, gateway).prop_map(
-        |(link, skynet, live, key, gateway)| {
+    let also = proptest::option::of("|avalon/[a-z.-]{1,9}/[a-z]{1,9}(,blurt/x/y)?");
+    let configure = (link.clone(), any::<bool>(), any::<bool>(), key, gateway, also).prop_map(
+        |(link, skynet, live, key, gateway, also)| {
             Op::Configure(Configure {
                 link,
                 storage: if skynet { StorageKind::Skynet } else { StorageKind::Ipfs },
                 l2: live.then_some(LiveLayer::GunDb),
                 live_key: key.map(|key| key.parse().unwrap()),
                 gateway: gateway.map(|url| url.parse().unwrap()),
+                also: also.map(|names| names.parse().unwrap()),
             })
         },
     );

@@ -44,6 +44,26 @@ fn push_all(stream: &mut Stream, numbers: &[u64]) -> Vec<bool> {
 }
 
 #[test]
+fn names_on_other_networks_stay_until_others_are_given() {
+    let names = |stream: &Stream| stream.info().settings.also.to_string();
+    let mut stream = Stream::create(&configure(r#","also":"avalon/bob/show""#), 0, 1, at(100));
+    assert_eq!(names(&stream), "avalon/bob/show");
+    // Absent, and what nobody can read, changes nothing.
+    for nothing in [r#","gw":"http://g""#, r#","also":null"#, r#","also":7"#, r#","also":"avalon""#]
+    {
+        stream.configure(&configure(nothing), at(101));
+        assert_eq!(names(&stream), "avalon/bob/show", "{nothing}");
+    }
+    stream.configure(&configure(r#","also":"avalon/eve/x,blurt/bob/show""#), at(102));
+    assert_eq!(names(&stream), "avalon/eve/x,blurt/bob/show");
+    stream.configure(&configure(r#","also":"""#), at(103));
+    assert_eq!(names(&stream), "");
+    let json = serde_json::to_string(stream.info()).unwrap();
+    assert!(!json.contains("also"), "what older versions kept is read as none: {json}");
+    assert_eq!(&serde_json::from_str::<StreamInfo>(&json).unwrap(), stream.info());
+}
+
+#[test]
 fn the_first_configure_creates_with_every_setting() {
     let first = configure(r#","storage":"skynet","l2":"gundb","pub":"a.b","gw":"http://g""#);
     let stream = Stream::create(&first, 3, 7, at(100));

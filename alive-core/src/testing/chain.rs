@@ -316,6 +316,7 @@ fn ops(link: &Link) -> Vec<Op> {
     configure.l2 = Some(LiveLayer::GunDb);
     configure.live_key = Some(ok("key.of-a_streamer".parse(), "a key"));
     configure.gateway = Some(ok("https://gateway.example/it's".parse(), "a gateway"));
+    configure.also = Some(ok("elsewhere/al.ice/show".parse(), "a name"));
     let mut renditions = Renditions::default();
     for quality in Quality::TRANSCODED {
         renditions.insert(quality, script::cid(&mut dice, false));

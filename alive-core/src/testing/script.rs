@@ -13,6 +13,7 @@ use crate::{
     segment::SegmentDuration,
     stream_id::Link,
     time::Timestamp,
+    twins::Twins,
 };
 
 use super::{Dice, ok};
@@ -107,6 +108,12 @@ impl Script {
         configure.live_key = (self.dice.below(2) == 0).then(|| ok(key.parse(), "a key"));
         let gateway = format!("https://gw{}.example/it's;--&%27/", self.made);
         configure.gateway = (self.dice.below(2) == 0).then(|| ok(gateway.parse(), "a gateway"));
+        let also = format!("avalon/twin.of-{}/show,blurt/x/y", self.made);
+        configure.also = match self.dice.below(4) {
+            0 => Some(Twins::default()),
+            1 | 2 => Some(ok(also.parse(), "names")),
+            _ => None,
+        };
         configure
     }
 

@@ -63,12 +63,12 @@ pub(super) fn stream(
 ) -> Result<Option<StoredStream>, Failure> {
     let mut statement = transaction.prepare_cached(
         "SELECT s.number, s.network_number, s.created, s.last_updated, s.first_streamed, s.last_streamed, s.finalized,
-            s.head, s.ended, s.storage, s.l2, s.live_key, s.gateway, s.id
+            s.head, s.ended, s.storage, s.l2, s.live_key, s.gateway, s.also, s.id
         FROM streams s JOIN accounts a ON a.id = s.account JOIN networks n ON n.id = a.network
         WHERE n.name = ? AND a.name = ? AND s.link = ?",
     )?;
     let names = [id.network.as_str(), id.account.as_str(), id.link.as_str()];
-    let found = statement.query_row(names, |row| Ok((info(row)?, row.get::<_, i64>(13)?)));
+    let found = statement.query_row(names, |row| Ok((info(row)?, row.get::<_, i64>(14)?)));
     let Some((info, row)) = found.optional()? else { return Ok(None) };
     let mut statement = transaction.prepare_cached(
         "SELECT seq, src, len, discontinuity, p240, p480, p720, p1080 FROM pushes WHERE stream = ? ORDER BY seq",
@@ -87,6 +87,7 @@ pub(super) fn info(row: &Row<'_>) -> rusqlite::Result<StreamInfo> {
         },
         live_key: maybe_text(row, 11)?,
         gateway: maybe_text(row, 12)?,
+        also: named(13, row.get_ref(13)?)?,
     };
     Ok(StreamInfo {
         number: row.get(0)?,

@@ -18,6 +18,7 @@ const MIGRATIONS: &[Migration] = &[
     Migration { name: "streams of any number of networks", sql: STREAMS },
     Migration { name: "chunks that were read", sql: CHUNKS },
     Migration { name: "streams by the page", sql: LISTING },
+    Migration { name: "names of streams on other networks", sql: ALSO },
 ];
 
 /// Times are milliseconds since 1970, lengths are microseconds. `undo` holds the changes of reversible blocks as JSON.
@@ -96,6 +97,9 @@ CREATE INDEX streams_live ON streams (network, last_streamed, network_number) WH
 CREATE INDEX streams_author ON streams (account, created, network_number);
 CREATE INDEX accounts_streaming ON accounts (network, name) WHERE created > 0;
 ";
+
+/// An older file has none.
+const ALSO: &str = "ALTER TABLE streams ADD COLUMN also TEXT NOT NULL DEFAULT '';";
 
 /// Brings a file up to date, whole or not at all.
 pub(super) fn migrate(connection: &mut Connection) -> Result<(), SqliteStoreError> {
@@ -183,7 +187,8 @@ mod tests {
         migrate(&mut connection).unwrap();
         connection.execute("INSERT INTO schema_migrations VALUES (99, 'later')", ()).unwrap();
         let later = migrate(&mut connection);
-        assert!(matches!(later, Err(SqliteStoreError::Newer { found: 99, known: 3 })), "{later:?}");
+        let Err(SqliteStoreError::Newer { found: 99, known }) = later else { panic!("{later:?}") };
+        assert_eq!(known as usize, MIGRATIONS.len());
 
         let mut other = open(&folder.path().join("other"), Role::Writer).unwrap();
         other.execute_batch("CREATE TABLE bookmarks (url TEXT)").unwrap();

@@ -301,7 +301,7 @@ impl<'t> Writer<'t> {
     fn update_stream(&self, Row { id, info }: &Row<'_>) -> Result<(), Failure> {
         let mut update = self.transaction.prepare_cached(
             "UPDATE streams SET last_updated = ?, first_streamed = ?, last_streamed = ?, finalized = ?, head = ?,
-                ended = ?, l2 = ?, live_key = ?, gateway = ? WHERE id = ?",
+                ended = ?, l2 = ?, live_key = ?, gateway = ?, also = ? WHERE id = ?",
         )?;
         let settings = Arc::clone(&info.settings);
         update.execute((
@@ -314,6 +314,7 @@ impl<'t> Writer<'t> {
             settings.l2.map(LiveLayer::as_str),
             settings.live_key.as_ref().map(LiveKey::as_str),
             settings.gateway.as_ref().map(GatewayUrl::as_str),
+            settings.also.to_string(),
             id,
         ))?;
         Ok(())
