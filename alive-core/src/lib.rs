@@ -13,6 +13,8 @@ pub mod fuzzing;
 mod gateway;
 mod index;
 pub mod memory;
+mod merged;
+mod merged_timeline;
 mod number;
 mod op;
 pub mod publish;
@@ -34,6 +36,8 @@ pub use chunk::{Chunk, ChunkError, ChunkWriter};
 pub use content::{CODEC_DAG_PB, CODEC_RAW, ContentId, ContentIdError, HASH_SHA2_256, StorageKind};
 pub use gateway::{GatewayUrl, GatewayUrlError};
 pub use index::{Applied, BlockChanges, Change, Index, OutOfOrder, PushChange, StreamKey};
+pub use merged::MergedList;
+pub use merged_timeline::MergedTimeline;
 pub use op::{
     Configure, DEFAULT_CUSTOM_JSON_ID, End, Field, LiveKey, LiveKeyError, LiveLayer, Op, OpError,
     Push, Seq, SeqError, SignedOp,

@@ -40,7 +40,7 @@ pub enum ChunkContent {
 pub struct Listed {
     /// The segment, with the flags that a player needs at this place.
     pub segment: Segment,
-    /// The push that it came with, `None` while only the live cache has it.
+    /// The push that attests it, `None` while only the live cache has it, or after its block was undone.
     pub seq: Option<Seq>,
 }
 
@@ -143,7 +143,18 @@ impl Timeline {
         content: impl Fn(&ContentId) -> ChunkContent,
         now: Timestamp,
     ) {
-        if stream.info().ended {
+        self.update_as(stream.info().ended, stream, content, now);
+    }
+
+    /// The same with an end that may stand on another chain.
+    pub(crate) fn update_as(
+        &mut self,
+        ended: bool,
+        stream: &Stream,
+        content: impl Fn(&ContentId) -> ChunkContent,
+        now: Timestamp,
+    ) {
+        if ended {
             return self.archive(stream, content);
         }
         if self.ended {
@@ -158,12 +169,16 @@ impl Timeline {
         }
     }
 
-    /// After blocks were undone, pushes may be other ones: read them again. What is listed stays listed.
+    /// After blocks were undone, pushes may be other ones: read them again. What is listed stays listed, attested by nobody.
     fn step_back(&mut self, finalized: Option<Seq>) {
         let first_open = finalized.map_or(Some(Seq::ZERO), Seq::next);
         if let Some(open) = first_open.filter(|&open| self.next.is_none_or(|next| open < next)) {
             self.next = Some(open);
             self.waiting = None;
+            for listed in self.listed.iter_mut().filter(|listed| listed.seq >= Some(open)) {
+                listed.seq = None;
+                self.unattested += 1;
+            }
         }
     }
 
