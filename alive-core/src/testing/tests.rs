@@ -295,7 +295,7 @@ impl AccountKeys for Broken<MemoryAccountKeys> {
 #[rstest]
 #[case(How::AnyCase, "must be as indexed")]
 #[case(How::CaseInPrefixes, "streams must be all of AuthorPrefix")]
-#[case(How::LosesEqualTimes, "streams must be all of Newest")]
+#[case(How::LosesEqualTimes, "a page must begin behind any place")]
 #[case(How::MixesNetworks, "streams must be all of Newest")]
 #[case(How::UnknownNetworks, "a network that has a cursor must be named once")]
 #[case(How::KeepsReversible, "reversible must give the blocks after the last irreversible one")]
