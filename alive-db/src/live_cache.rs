@@ -29,7 +29,8 @@ use crate::{
 ///
 /// A [writer](Self::writer) pushes into the space of its own keys and reads from it. A [reader](Self::reader) follows
 /// other streamers: the key that a stream's `configure` names on the chain decides whose space counts, and a stream
-/// without one has no segments here. Segments are there for ten minutes.
+/// without one has no segments here. A subscription is to the space of its time: who follows a stream subscribes anew when
+/// its key changes. Segments are there for ten minutes.
 pub struct AliveDb<D> {
     shared: Arc<Shared<D>>,
 }
@@ -252,8 +253,9 @@ impl<D: Database> LiveCache for AliveDb<D> {
 
     async fn subscribe(&self, stream: &StreamId) -> Result<LiveSegments, LiveCacheError> {
         let Some(space) = self.shared.space(stream).await? else {
-            // A configure may name a key later: whoever follows the stream will subscribe anew.
-            return Ok(Box::pin(stream::empty()));
+            // Nothing will come. A configure may name a key later: whoever follows the stream hears of that, as of
+            // another key than before, and subscribes anew.
+            return Ok(Box::pin(stream::pending()));
         };
         let failed = |error: DatabaseError| unavailable(error.into());
         let database = &self.shared.database;
