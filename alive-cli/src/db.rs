@@ -248,16 +248,7 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
     let peer = live::open_peer(Some(&args.data.join("graph.redb"))).await?;
     let outcome = serve_until_stopped(&args, &settings, issuer, &peer).await;
     peer.stop().await;
-    let counts = peer.counts();
-    tracing::info!(
-        puts = counts.puts,
-        gets = counts.gets,
-        messages = counts.messages,
-        refused = counts.unadmitted,
-        links_dropped = counts.links_dropped,
-        disk_errors = counts.disk_errors,
-        "stopped"
-    );
+    live::log_counts(&peer);
     outcome
 }
 

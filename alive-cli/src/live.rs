@@ -76,6 +76,21 @@ pub(crate) async fn open_peer(graph: Option<&Path>) -> anyhow::Result<Peer> {
     Ok(Peer::start(config, UserSpace::default())?)
 }
 
+/// Says what a peer has done, when it has ended.
+pub(crate) fn log_counts(peer: &Peer) {
+    let counts = peer.counts();
+    tracing::info!(
+        puts = counts.puts,
+        gets = counts.gets,
+        messages = counts.messages,
+        unadmitted = counts.unadmitted,
+        quota_refused = counts.quota_refused,
+        links_dropped = counts.links_dropped,
+        disk_errors = counts.disk_errors,
+        "AliveDB peer stopped"
+    );
+}
+
 /// A peer at work.
 #[derive(Clone, Debug)]
 pub(crate) struct LivePeer {
@@ -133,6 +148,7 @@ impl LivePeer {
     /// Ends it.
     pub(crate) async fn stop(&self) {
         self.peer.stop().await;
+        log_counts(&self.peer);
     }
 }
 

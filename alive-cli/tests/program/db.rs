@@ -240,6 +240,17 @@ fn what_cannot_work_is_said_at_once(#[case] args: &[&str], #[case] what: &str) {
 }
 
 #[test]
+fn one_server_at_a_time_has_a_folder() {
+    let folder = tempfile::tempdir().unwrap();
+    let db = Db::start(folder.path(), &[], &[]);
+    let mut other = alive(&["db", "--http-port", "0", "--gun-port", "0", "--data"]);
+    let output = other.arg(folder.path()).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(said.contains("is another process using it?"), "{said}");
+    drop(db);
+}
+
+#[test]
 fn a_user_who_is_not_there_is_not_logged_in() {
     let folder = tempfile::tempdir().unwrap();
     let args = ["db", "--http-port", "0", "--gun-port", "0", "--login-id", "nobody", "--data"];

@@ -193,6 +193,8 @@ async fn nothing_is_lost_when_a_peer_is_away_for_a_while(#[case] dies: &str) {
     };
     let mortal = start();
     let _node = (dies != "node").then(|| setting.node(port, &["--live-peer", &url]));
+    // Somebody watches before the stream has its key.
+    listed(port, 0).await;
     let mut stream = Running::start(setting.stream("streamer", &["--live-peer", &url]));
     setting.record(0);
     setting.record(1);
@@ -206,6 +208,45 @@ async fn nothing_is_lost_when_a_peer_is_away_for_a_while(#[case] dies: &str) {
     stream.line("stream3.ts: cached");
     let after = listed(port, 4).await;
     assert_eq!(after[..2], before, "what was there before is there again, in its place");
+    assert_nothing_pushed(port).await;
+}
+
+/// The streamer is the peer that others connect to; he signs with keys that he has brought.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_connects_to_the_streamer_itself() {
+    let setting = Setting::new();
+    let (gun, port) = (free_port(), free_port());
+    let (listen, url) = (format!("127.0.0.1:{gun}"), format!("http://127.0.0.1:{gun}/gun"));
+    let keys = alive_db::sea::KeyPair::generate().unwrap();
+    let file = setting.path("pair.json");
+    // As gun keeps a pair that somebody saved; others must not be able to read it.
+    let pair = json!({ "priv": *keys.private_text(), "epriv": *keys.exchange_private_text() });
+    std::fs::write(&file, pair.to_string()).unwrap();
+    let own = <std::fs::Permissions as std::os::unix::fs::PermissionsExt>::from_mode;
+    std::fs::set_permissions(&file, own(0o644)).unwrap();
+    setting.configure(&["--pub", &keys.public().to_string()]);
+    let more = ["--live-listen", &listen, "--live-key-file", file.to_str().unwrap()];
+    let refused = setting.stream("streamer", &more).output().unwrap();
+    let said = String::from_utf8_lossy(&refused.stderr);
+    assert!(said.contains("others can read it"), "{said}");
+    std::fs::set_permissions(&file, own(0o600)).unwrap();
+
+    let mut stream = Running::start(setting.stream("streamer", &more));
+    stream.line("live peers at ");
+    assert_eq!(stream.line("live key "), keys.public().to_string());
+    setting.record(0);
+    stream.line("stream0.ts: cached");
+    let node = setting.node(port, &["--live-peer", &url]);
+    let first = listed(port, 1).await;
+    setting.record(1);
+    stream.line("stream1.ts: cached");
+    assert_eq!(listed(port, 2).await[..1], first);
+    // The node has them on disk, and finds the streamer again.
+    node.kill();
+    setting.record(2);
+    stream.line("stream2.ts: cached");
+    let _node = setting.node(port, &["--live-peer", &url]);
+    assert_eq!(listed(port, 3).await[..1], first);
     assert_nothing_pushed(port).await;
 }
 
