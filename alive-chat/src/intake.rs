@@ -30,7 +30,7 @@ const MAX: usize = 16_384;
 /// Most of one peer.
 const MAX_PEER: usize = 1024;
 /// Most of one account from one peer.
-const MAX_ACCOUNT: usize = 64;
+pub(crate) const MAX_ACCOUNT: usize = 64;
 
 impl<T> Intake<T> {
     pub(crate) fn new() -> Self {

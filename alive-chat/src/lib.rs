@@ -5,6 +5,7 @@ mod archive;
 mod blacklist;
 #[cfg(feature = "testing")]
 pub mod conformance;
+mod desk;
 mod fields;
 #[cfg(test)]
 mod fixtures;
@@ -26,6 +27,8 @@ mod request;
 mod room;
 mod rules;
 mod safe_text;
+#[cfg(feature = "session")]
+mod session;
 mod sign;
 mod stream_chat;
 #[cfg(feature = "testing")]
@@ -39,6 +42,7 @@ pub use archive::{
     LogError,
 };
 pub use blacklist::{BLACKLIST_INTERVAL, Blacklist, SharedBlacklist};
+pub use desk::{DeskEffect, RequestDesk};
 pub use fields::{FieldValue, MessageError, SignatureText};
 pub use intake::Peer;
 pub use limits::Rate;
@@ -55,6 +59,11 @@ pub use rules::{
     check_request_time, check_sender,
 };
 pub use safe_text::SafeText;
+#[cfg(feature = "session")]
+pub use session::{
+    ChatSession, Joined, SessionBackends, SessionConfig, SessionError, SessionEvent, SessionEvents,
+    SessionUpdate, system_clock,
+};
 pub use sign::{SharedSigner, SignError, Signer, SignerError};
 pub use stream_chat::{Signed, StreamChat};
 pub use transport::{

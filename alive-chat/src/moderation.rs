@@ -187,6 +187,11 @@ impl Rulebook {
         said.filter(|(seconds, _)| *seconds > 0.0).map(|(seconds, from)| (seconds * 1000.0, from))
     }
 
+    /// The words that hide messages now.
+    pub fn words(&self) -> impl Iterator<Item = &str> {
+        self.words.iter().map(|(word, _)| &**word)
+    }
+
     /// The first filtered word that a text has. Case does not matter, nor do characters that cannot be seen.
     pub fn filtered_word(&self, text: &str) -> Option<&str> {
         if self.words.is_empty() {

@@ -12,7 +12,7 @@ use crate::limits::Rate;
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct RoomConfig {
-    pub(super) max_chars: usize,
+    pub(crate) max_chars: usize,
     pub(super) history: usize,
     pub(super) account_rate: Rate,
     pub(super) peer_rate: Rate,
