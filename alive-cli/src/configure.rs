@@ -28,8 +28,8 @@ pub(crate) struct Args {
     /// Live layer to listen on.
     #[arg(long, env = "ALIVE_L2", value_parser = ["gundb"])]
     l2: Option<String>,
-    /// The streamer's public key on the live layer.
-    #[arg(long = "pub", env = "ALIVE_PUB", value_name = "KEY")]
+    /// The streamer's public key on the live layer. One in 64 begins with a hyphen.
+    #[arg(long = "pub", env = "ALIVE_PUB", value_name = "KEY", allow_hyphen_values = true)]
     live_key: Option<LiveKey>,
     /// Where the content lives; counts only when the stream is created.
     #[arg(long, env = "ALIVE_STORAGE", default_value = "ipfs", value_parser = ["ipfs", "skynet"])]

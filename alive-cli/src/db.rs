@@ -99,7 +99,13 @@ pub(crate) struct Args {
     )]
     login_id: Option<String>,
     /// Who is logged in at the start, by public key.
-    #[arg(long, alias = "login_pub", env = "ALIVEDB_LOGIN_PUB", value_name = "KEY")]
+    #[arg(
+        long,
+        alias = "login_pub",
+        env = "ALIVEDB_LOGIN_PUB",
+        value_name = "KEY",
+        allow_hyphen_values = true
+    )]
     login_pub: Option<String>,
     /// File that holds the password.
     #[arg(long, env = "ALIVEDB_LOGIN_PASSWORD_FILE", value_name = "FILE")]

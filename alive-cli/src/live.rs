@@ -182,7 +182,7 @@ pub(crate) struct StreamerArgs {
     live_key_file: Option<PathBuf>,
     /// Sign as this user of AliveDB instead, named by alias or public key. The password comes from
     /// `ALIVE_LIVE_PASSWORD`, from its file, or is asked for.
-    #[arg(long, env = "ALIVE_LIVE_USER", value_name = "USER")]
+    #[arg(long, env = "ALIVE_LIVE_USER", value_name = "USER", allow_hyphen_values = true)]
     live_user: Option<String>,
     /// File that holds the user's password.
     #[arg(long, env = "ALIVE_LIVE_PASSWORD_FILE", value_name = "FILE", requires = "live_user")]

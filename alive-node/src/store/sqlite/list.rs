@@ -8,10 +8,10 @@ use rusqlite::{Row, ToSql, Transaction, types::Value};
 
 use super::{Failure, read};
 
-/// What a page needs of each stream; [`read::info`] reads the first 13.
+/// What a page needs of each stream; [`read::info`] reads the first 14.
 const COLUMNS: &str =
     "s.number, s.network_number, s.created, s.last_updated, s.first_streamed, s.last_streamed,
-    s.finalized, s.head, s.ended, s.storage, s.l2, s.live_key, s.gateway, a.name, s.link";
+    s.finalized, s.head, s.ended, s.storage, s.l2, s.live_key, s.gateway, s.also, a.name, s.link";
 
 /// A mark before every stream: times and numbers end before.
 const BEFORE_ALL: (i64, i64) = (i64::MAX, i64::MAX);
@@ -131,7 +131,7 @@ impl Search<'_> {
     }
 
     fn stream(&self, row: &Row<'_>) -> rusqlite::Result<ListedStream> {
-        let id = StreamId::new(self.network.clone(), read::text(row, 13)?, read::text(row, 14)?);
+        let id = StreamId::new(self.network.clone(), read::text(row, 14)?, read::text(row, 15)?);
         Ok(ListedStream { id, info: read::info(row)? })
     }
 }
