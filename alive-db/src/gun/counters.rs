@@ -39,7 +39,7 @@ macro_rules! counters {
 counters! {
     /// Messages that were acknowledged.
     acks,
-    /// Frames that are no JSON.
+    /// Frames that are no JSON, and those that break the rules of WebSocket.
     bad_frames,
     /// Messages that are JSON but make no sense: puts of wrong form, gets of nothing.
     bad_messages,
@@ -49,6 +49,8 @@ counters! {
     deferred_dropped,
     /// Messages to one peer each.
     delivered,
+    /// Connections to a relay that could not be made.
+    dials_failed,
     /// Writes that the disk has not taken.
     disk_errors,
     /// Messages that were seen before.
@@ -61,6 +63,8 @@ counters! {
     frames,
     /// Gets.
     gets,
+    /// Connections that came to no handshake as a peer's in time.
+    handshakes_failed,
     /// Peers that were dropped, whatever for.
     links_dropped,
     /// Connections refused for want of room.
@@ -79,6 +83,8 @@ counters! {
     puts,
     /// Puts that would pass a quota.
     quota_refused,
+    /// Values that were no newer than what was there: repeated, overtaken, or replayed.
+    stale,
     /// Subscriptions beyond what one peer may have.
     subscriptions_refused,
     /// Times a peer had to wait because it sent too much.

@@ -98,6 +98,9 @@ pub enum DropReason {
     /// There is another connection with the same peer.
     #[error("it is connected already")]
     AlreadyConnected,
+    /// It broke the rules of WebSocket.
+    #[error("it broke the rules of WebSocket")]
+    Broken,
     /// It sent too many messages that had to be refused.
     #[error("it sent too much that had to be refused")]
     Faults,
@@ -107,6 +110,9 @@ pub enum DropReason {
     /// It is ourselves.
     #[error("it is this very peer")]
     Oneself,
+    /// It sent a frame so long that it was not even read.
+    #[error("it sent a frame that is far too long")]
+    Oversized,
     /// It said nothing for too long.
     #[error("it has been silent for too long")]
     Silent,
@@ -158,7 +164,8 @@ impl Intake {
                         messages.truncate(self.limits.messages_per_frame);
                         link.fault(1);
                     }
-                    link.spend(messages.len());
+                    // One that holds none is no less work.
+                    link.spend(messages.len().max(1));
                     self.counters.messages(messages.len());
                     for message in messages {
                         taken.messages.extend(self.take_message(link, message, now, now_ms));
@@ -278,7 +285,8 @@ impl LinkIntake {
         Duration::from_secs_f64((-self.credit / rate).clamp(0.0, 60.0))
     }
 
-    fn spend(&mut self, messages: usize) {
+    /// Takes frames that are no text for messages: pings are answered, too.
+    pub(super) fn spend(&mut self, messages: usize) {
         self.credit -= f64::from(u32::try_from(messages).unwrap_or(u32::MAX));
     }
 

@@ -21,7 +21,7 @@ mod query;
 mod value;
 
 pub use admission::{Admission, Admitted, Anyone, Put, Refused, expiry_ms, is_expired};
-pub use clock::StateClock;
+pub use clock::{StateClock, WallClock};
 pub use counters::{Counters, Counts};
 pub use dedup::Dedup;
 pub use delta::{Checked, Delta, DeltaError, KeyReason, NodeDelta, NodeReason, hash};

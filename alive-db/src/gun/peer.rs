@@ -11,13 +11,15 @@ mod disk_thread;
 mod outbox;
 #[cfg(feature = "relay")]
 mod relay;
+#[cfg(feature = "tls")]
+mod tls;
 
 use std::{
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicUsize, Ordering},
     },
-    time::{Duration, SystemTime, UNIX_EPOCH},
+    time::Duration,
 };
 
 #[cfg(any(feature = "client", feature = "relay"))]
@@ -33,7 +35,7 @@ use self::actor::{Actor, Command};
 use super::DiskGraph;
 use super::{
     Admission, Counters, Counts, Delta, GraphLimits, HubConfig, Intake, IntakeLimits, NodeDelta,
-    Now, PutError, Query, Refused, State, StateClock, Stored, hub::peer_id,
+    PutError, Query, Refused, State, StateClock, Stored, WallClock, hub::peer_id,
 };
 
 #[cfg(feature = "client")]
@@ -50,6 +52,8 @@ const CHANGES: usize = 1024;
 #[derive(Debug, Default)]
 #[non_exhaustive]
 pub struct PeerConfig {
+    /// By which states are taken for past or future.
+    pub clock: WallClock,
     /// What the graph in memory may hold.
     pub graph: GraphLimits,
     /// How much may come in.
@@ -59,9 +63,19 @@ pub struct PeerConfig {
     /// The graph on disk, if it shall outlive the process.
     #[cfg(feature = "disk")]
     pub disk: Option<DiskGraph>,
+    /// Certificates of authorities that relays dialled over TLS may have theirs from, beside those that the system
+    /// trusts. In DER.
+    #[cfg(feature = "tls")]
+    pub roots: Vec<Vec<u8>>,
 }
 
 impl PeerConfig {
+    /// Sets [`clock`](Self::clock).
+    #[must_use]
+    pub fn clock(self, clock: WallClock) -> Self {
+        Self { clock, ..self }
+    }
+
     /// Sets [`graph`](Self::graph).
     #[must_use]
     pub fn graph(self, graph: GraphLimits) -> Self {
@@ -85,6 +99,13 @@ impl PeerConfig {
     #[must_use]
     pub fn disk(self, disk: DiskGraph) -> Self {
         Self { disk: Some(disk), ..self }
+    }
+
+    /// Sets [`roots`](Self::roots).
+    #[cfg(feature = "tls")]
+    #[must_use]
+    pub fn roots(self, roots: Vec<Vec<u8>>) -> Self {
+        Self { roots, ..self }
     }
 }
 
@@ -157,6 +178,7 @@ pub struct Peer {
 #[derive(Debug)]
 struct Shared {
     commands: mpsc::Sender<Command>,
+    wall: WallClock,
     intake: Arc<Intake>,
     counters: Arc<Counters>,
     #[cfg(any(feature = "client", feature = "relay"))]
@@ -165,6 +187,8 @@ struct Shared {
     next_id: AtomicU64,
     clock: Mutex<StateClock>,
     size: Size,
+    #[cfg(feature = "tls")]
+    roots: Arc<Vec<Vec<u8>>>,
     cancel: CancellationToken,
     tasks: TaskTracker,
     pid: Text,
@@ -221,6 +245,7 @@ impl Peer {
         let (commands, receiver) = mpsc::channel(COMMANDS);
         let shared = Arc::new(Shared {
             commands,
+            wall: config.clock,
             intake: Arc::new(intake),
             counters: Arc::clone(&counters),
             #[cfg(any(feature = "client", feature = "relay"))]
@@ -229,6 +254,8 @@ impl Peer {
             next_id: AtomicU64::new(1),
             clock: Mutex::default(),
             size: Size::default(),
+            #[cfg(feature = "tls")]
+            roots: Arc::new(config.roots),
             cancel: CancellationToken::new(),
             tasks: TaskTracker::new(),
             pid,
@@ -253,7 +280,7 @@ impl Peer {
         if delta.nodes.iter().any(NodeDelta::is_malformed) {
             return Err(Refused { reason: "Invalid data." }.into());
         }
-        let delta = intake.check(delta, now().millis)?;
+        let delta = intake.check(delta, self.shared.wall.now().millis)?;
         let (done, result) = oneshot::channel();
         self.send(Command::Put { delta, done }).await;
         result.await.unwrap_or(Err(PutError::Stopped))
@@ -277,7 +304,7 @@ impl Peer {
     pub fn next_state(&self) -> State {
         // Nothing panics while it holds the lock.
         let mut clock = self.shared.clock.lock().unwrap_or_else(PoisonError::into_inner);
-        clock.next(now().millis.floor())
+        clock.next(self.shared.wall.millis().floor())
     }
 
     /// Our id among peers.
@@ -343,19 +370,6 @@ impl Subscription {
     pub fn lost(&self) -> u64 {
         self.lost
     }
-}
-
-/// This moment, by tokio's clock, which tests can stop, and by the system's.
-/// The largest fraction that a state of a millisecond usually has.
-const END_OF_MILLISECOND: f64 = 0.999;
-
-fn now() -> Now {
-    let millis = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    // Whole milliseconds, as JavaScript's clock has them, to their end: the fraction of a state counts the writes of one, so
-    // that a write of this very moment is none of the future.
-    #[expect(clippy::cast_precision_loss, reason = "exact for 285,000 years")]
-    let millis = millis.as_millis() as f64 + END_OF_MILLISECOND;
-    Now { at: tokio::time::Instant::now().into_std(), millis }
 }
 
 fn random() -> Result<[u64; 2], StartError> {

@@ -27,8 +27,12 @@ pub struct HubConfig {
     pub ack_timeout: Duration,
     /// How many values may wait for our clock. 10,000.
     pub deferred: usize,
+    /// How many bytes they may take, with their names. 16 MiB.
+    pub deferred_bytes: usize,
     /// How many puts are kept until a dialled peer acknowledges them, to be sent again after a broken connection. 10,000.
     pub unacked: usize,
+    /// How many bytes of them. 64 MiB.
+    pub unacked_bytes: usize,
     /// How many messages may wait for the disk at once. 50,000.
     pub jobs: usize,
 }
@@ -46,7 +50,9 @@ impl HubConfig {
             ask_clients_timeout: Duration::from_millis(300),
             ack_timeout: Duration::from_secs(9),
             deferred: 10_000,
+            deferred_bytes: 16 << 20,
             unacked: 10_000,
+            unacked_bytes: 64 << 20,
             jobs: 50_000,
         }
     }

@@ -16,6 +16,11 @@ use super::{Hub, Now, Timer, Write, job::Task};
 #[derive(Debug, Default)]
 pub(super) struct Deferred {
     values: BTreeMap<(State, Text, Text), (Value, Origin)>,
+    bytes: usize,
+}
+
+fn bytes_of(soul: &Text, key: &Text, value: &Value) -> usize {
+    soul.len() + key.len() + value.weight()
 }
 
 impl Hub {
@@ -40,13 +45,24 @@ impl Hub {
         origin: Origin,
         now: Now,
     ) -> bool {
-        let is_full = self.deferred.values.len() >= self.config.deferred;
+        let bytes = bytes_of(soul, key, value);
+        let is_full = self.deferred.values.len() >= self.config.deferred
+            || self.deferred.bytes + bytes > self.config.deferred_bytes;
         match self.deferred.values.entry((state, soul.clone(), key.clone())) {
             Entry::Occupied(mut held) => {
                 if value.rank(&held.get().0).is_le() {
                     return false;
                 }
-                held.insert((value.clone(), origin));
+                if is_full {
+                    self.counters.deferred_dropped(1);
+                    return false;
+                }
+                let (old, _) = held.insert((value.clone(), origin));
+                self.deferred.bytes += bytes;
+                self.deferred.bytes -= bytes_of(soul, key, &old);
+                self.counters.deferred(1);
+                // Its timer is set.
+                return true;
             }
             Entry::Vacant(_) if is_full => {
                 self.counters.deferred_dropped(1);
@@ -54,6 +70,7 @@ impl Hub {
             }
             Entry::Vacant(free) => {
                 free.insert((value.clone(), origin));
+                self.deferred.bytes += bytes;
             }
         }
         self.counters.deferred(1);
@@ -67,6 +84,7 @@ impl Hub {
             && first.key().0.millis() <= now.millis
         {
             let ((state, soul, key), (value, origin)) = first.remove_entry();
+            self.deferred.bytes -= bytes_of(&soul, &key, &value);
             // Whatever the graph holds on disk was loaded when the value came; if it was evicted since, the disk decides.
             self.start(Task::Deferred { soul, key, value, state, origin }, now);
         }

@@ -5,7 +5,7 @@ use crate::{
     json::Text,
 };
 
-use super::{Effect, Hub, LinkId, Now, Side, print};
+use super::{Effect, Hub, LinkId, Now, Side, print, unacked::Resend};
 
 /// A connection to another peer.
 #[derive(Debug)]
@@ -16,6 +16,8 @@ pub(super) struct Link {
     pub(super) pid: Option<Text>,
     /// What it has asked for.
     pub(super) queries: Vec<Query>,
+    /// How far it was sent what was put before it was connected; `None` if all was.
+    pub(super) resend: Option<Resend>,
 }
 
 impl Hub {
@@ -26,7 +28,8 @@ impl Hub {
 
     /// A connection has been made.
     pub fn handle_connect(&mut self, link: LinkId, side: Side, origin: Origin, now: Now) {
-        self.links.insert(link, Link { side, origin, pid: None, queries: Vec::new() });
+        self.links
+            .insert(link, Link { side, origin, pid: None, queries: Vec::new(), resend: None });
         match side {
             Side::Accepted => {
                 let text = print::hello(&self.ids.next(), &self.config.pid, None);
@@ -106,7 +109,6 @@ impl Hub {
     }
 
     fn close(&mut self, link: LinkId, reason: DropReason) {
-        self.counters.links_dropped(1);
         // The shell reports its end like that of any other.
         self.effects.push_back(Effect::Close { link, reason });
     }

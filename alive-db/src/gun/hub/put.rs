@@ -202,7 +202,7 @@ impl Hub {
                             });
                         }
                     }
-                    Merge::Ignore => {}
+                    Merge::Ignore => self.counters.stale(1),
                 }
             }
             let node = |entries| NodeDelta { soul: soul.clone(), entries };
@@ -271,7 +271,7 @@ impl Hub {
         });
         let text = print::put(id, delta);
         if !is_elsewhere {
-            self.unacked.keep(id.clone(), &text, ticket, self.config.unacked);
+            self.keep_unacked(id.clone(), &text, ticket);
             self.set_timer(now.at + self.config.ack_timeout, Timer::NoAck(id.clone()));
         }
         if !links.is_empty() {

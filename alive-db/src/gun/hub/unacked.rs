@@ -14,6 +14,7 @@ use super::{Effect, Hub, LinkId, Outcome, PutError, Stored, Ticket};
 pub(super) struct Unacked {
     puts: BTreeMap<u64, (Text, Arc<str>, Option<Ticket>)>,
     by_id: HashMap<Text, u64>,
+    bytes: usize,
     next: u64,
     /// Calls of the own process that have not ended.
     pub(super) own: HashMap<Ticket, Pending>,
@@ -29,33 +30,68 @@ pub(super) struct Pending {
 }
 
 impl Unacked {
-    /// Keeps a put. If there are too many, the oldest is no longer sent again.
-    pub(super) fn keep(&mut self, id: Text, text: &Arc<str>, ticket: Option<Ticket>, most: usize) {
-        if self.puts.len() >= most
-            && let Some((_, (id, _, _))) = self.puts.pop_first()
-        {
-            self.by_id.remove(&id);
-        }
+    /// Keeps a put.
+    fn keep(&mut self, id: Text, text: &Arc<str>, ticket: Option<Ticket>) {
+        self.bytes += text.len();
         self.by_id.insert(id.clone(), self.next);
         self.puts.insert(self.next, (id, Arc::clone(text), ticket));
         self.next += 1;
     }
 
-    /// Forgets a put; gives the call that waits for it.
-    fn remove(&mut self, id: &Text) -> Option<Ticket> {
+    /// Forgets a put; gives its place, its length, and the call that waits for it.
+    fn remove(&mut self, id: &Text) -> Option<(u64, usize, Option<Ticket>)> {
         let at = self.by_id.remove(id)?;
-        self.puts.remove(&at)?.2
+        let (_, text, ticket) = self.puts.remove(&at)?;
+        self.bytes -= text.len();
+        Some((at, text.len(), ticket))
     }
 }
 
+/// How far a dialled peer that has connected was sent what was kept.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Resend {
+    next: u64,
+    /// Bytes that were sent and not acknowledged.
+    in_flight: usize,
+}
+
+/// So many bytes of what was kept are on their way at once: much less than what may wait to be sent to one peer, lest it
+/// be taken for a slow one.
+const RESEND_WINDOW: usize = 512 << 10;
+
 impl Hub {
+    /// Keeps a put until its acknowledgement. If there are too many, the oldest are no longer sent again.
+    pub(super) fn keep_unacked(&mut self, id: Text, text: &Arc<str>, ticket: Option<Ticket>) {
+        self.unacked.keep(id, text, ticket);
+        while self.unacked.puts.len() > self.config.unacked
+            || self.unacked.bytes > self.config.unacked_bytes
+        {
+            let Some((_, (oldest, _, _))) = self.unacked.puts.first_key_value() else { break };
+            let oldest = oldest.clone();
+            // Its timer would not find it any more.
+            let Some((at, len, ticket)) = self.unacked.remove(&oldest) else { break };
+            if let Some(ticket) = ticket {
+                self.resolve_put(ticket, Err(PutError::NoAck));
+            }
+            for link in self.dialled(None) {
+                self.arrived(link, at, len);
+            }
+        }
+    }
+
     pub(super) fn handle_ack(&mut self, link: LinkId, re: &Text, err: Option<String>) {
         self.counters.acks(1);
         // Only a peer that was sent the put may speak of it; those that we serve get copies under other rules.
         if !self.is_dialled(link) {
             return;
         }
-        match (self.unacked.remove(re), err) {
+        let known = self.unacked.remove(re);
+        if let Some((at, len, _)) = known {
+            for link in self.dialled(None) {
+                self.arrived(link, at, len);
+            }
+        }
+        match (known.and_then(|(_, _, ticket)| ticket), err) {
             (Some(ticket), None) => {
                 if let Some(pending) = self.unacked.own.get_mut(&ticket) {
                     pending.needs_ack = false;
@@ -99,10 +135,36 @@ impl Hub {
         self.effects.push_back(Effect::Resolve { ticket, outcome: Outcome::Put(result) });
     }
 
+    /// Sends a peer that was just dialled what nobody has acknowledged: a part at once, the rest as its acknowledgements
+    /// come.
     pub(super) fn resend_unacked(&mut self, link: LinkId) {
-        for (_, text, _) in self.unacked.puts.values() {
-            let text = Arc::clone(text);
-            self.effects.push_back(Effect::Send { links: vec![link], text });
+        if let Some(known) = self.links.get_mut(&link) {
+            known.resend = Some(Resend::default());
+        }
+        self.resend_more(link);
+    }
+
+    fn resend_more(&mut self, link: LinkId) {
+        let Some(known) = self.links.get_mut(&link) else { return };
+        let Some(resend) = &mut known.resend else { return };
+        while resend.in_flight < RESEND_WINDOW {
+            let Some((at, (_, text, _))) = self.unacked.puts.range(resend.next..).next() else {
+                // What is put from now on is sent at once.
+                known.resend = None;
+                return;
+            };
+            resend.next = at + 1;
+            resend.in_flight += text.len();
+            self.effects.push_back(Effect::Send { links: vec![link], text: Arc::clone(text) });
+        }
+    }
+
+    /// A put is no longer kept: there is room for the next.
+    fn arrived(&mut self, link: LinkId, at: u64, len: usize) {
+        let resend = self.links.get_mut(&link).and_then(|link| link.resend.as_mut());
+        if let Some(resend) = resend.filter(|resend| at < resend.next) {
+            resend.in_flight = resend.in_flight.saturating_sub(len);
+            self.resend_more(link);
         }
     }
 }

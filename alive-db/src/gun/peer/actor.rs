@@ -11,15 +11,15 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
+use super::Shared;
 #[cfg(any(feature = "client", feature = "relay"))]
 use super::outbox::Outbox;
-use super::{Shared, now};
 #[cfg(any(feature = "client", feature = "relay"))]
 use crate::gun::{Incoming, LinkId, Origin, Side};
 use crate::{
     gun::{
         Checked, Counters, Effect, Hub, HubConfig, NodeDelta, Outcome, PutError, Query, Stored,
-        Ticket, WatchId,
+        Ticket, WallClock, WatchId,
     },
     json::Text,
 };
@@ -74,6 +74,7 @@ pub(super) struct Actor {
     hub: Hub,
     commands: mpsc::Receiver<Command>,
     cancel: CancellationToken,
+    wall: WallClock,
     shared: Weak<Shared>,
     callers: HashMap<Ticket, Caller>,
     watches: HashMap<WatchId, broadcast::Sender<Arc<NodeDelta>>>,
@@ -94,9 +95,10 @@ impl Actor {
     ) -> Self {
         let counters: Arc<Counters> = Arc::clone(&shared.counters);
         Self {
-            hub: Hub::new(config, counters, now()),
+            hub: Hub::new(config, counters, shared.wall.now()),
             commands,
             cancel: shared.cancel.clone(),
+            wall: shared.wall.clone(),
             shared: Arc::downgrade(shared),
             callers: HashMap::new(),
             watches: HashMap::new(),
@@ -119,9 +121,9 @@ impl Actor {
     ) -> Result<Self, crate::gun::DiskError> {
         let deferred = disk.deferred()?;
         self.hub.use_disk();
-        self.hub.restore_deferred(deferred, now());
+        self.hub.restore_deferred(deferred, self.wall.now());
         // What became due meanwhile is there before anybody asks.
-        self.hub.handle_timeout(now());
+        self.hub.handle_timeout(self.wall.now());
         self.disk = Some(super::disk_thread::start(disk, &shared.tasks));
         Ok(self)
     }
@@ -146,14 +148,14 @@ impl Actor {
                     self.handle_disk(done);
                 }
                 () = async { sleep_until(timeout.unwrap_or_else(Instant::now)).await }, if timeout.is_some() => {
-                    self.hub.handle_timeout(now());
+                    self.hub.handle_timeout(self.wall.now());
                 }
             }
         }
     }
 
     fn handle(&mut self, command: Command) {
-        let now = now();
+        let now = self.wall.now();
         match command {
             #[cfg(any(feature = "client", feature = "relay"))]
             Command::Connect { link, side, origin, outbox } => {
@@ -295,7 +297,7 @@ impl Actor {
     fn handle_disk(&mut self, done: super::disk_thread::Done) {
         use super::disk_thread::Done;
         match done {
-            Done::Loaded(node) => self.hub.handle_loaded(node, now()),
+            Done::Loaded(node) => self.hub.handle_loaded(node, self.wall.now()),
             Done::Stored { batch, is_stored } => self.hub.handle_stored(batch, is_stored),
         }
     }

@@ -11,14 +11,17 @@ use tokio::{
 use tokio_tungstenite::{
     WebSocketStream,
     tungstenite::{
-        Bytes, Message, Utf8Bytes,
+        Bytes, Error, Message, Utf8Bytes,
+        error::ProtocolError,
         protocol::{CloseFrame, WebSocketConfig, frame::coding::CloseCode},
     },
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{LinkLimits, Shared, actor::Command, now, outbox::Outbox};
-use crate::gun::{Counters, DropReason, Intake, LinkId, LinkIntake, Origin, Side, Taken};
+use super::{LinkLimits, Shared, actor::Command, outbox::Outbox};
+use crate::gun::{
+    Counters, DropReason, Intake, LinkId, LinkIntake, Origin, Side, Taken, WallClock,
+};
 
 /// A peer that takes nothing of a frame for so long is too slow.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(20);
@@ -37,6 +40,7 @@ pub(super) struct Connection {
     intake: Arc<Intake>,
     counters: Arc<Counters>,
     limits: LinkLimits,
+    wall: WallClock,
     cancel: CancellationToken,
 }
 
@@ -75,8 +79,21 @@ impl Connection {
             intake: Arc::clone(&shared.intake),
             counters: Arc::clone(&shared.counters),
             limits: shared.links.clone(),
+            wall: shared.wall.clone(),
             cancel: shared.cancel.clone(),
         }
+    }
+
+    /// Counts that the connection could not be made.
+    #[cfg(feature = "client")]
+    pub(super) fn count_failure(&self) {
+        self.counters.dials_failed(1);
+    }
+
+    /// Counts that the other end did not shake hands.
+    #[cfg(feature = "relay")]
+    pub(super) fn count_no_handshake(&self) {
+        self.counters.handshakes_failed(1);
     }
 
     /// Serves the connection to its end.
@@ -101,6 +118,7 @@ impl Connection {
                     DropReason::Slow => self.counters.links_slow(1),
                     _ => {}
                 }
+                self.counters.links_dropped(1);
                 (CloseCode::Policy, reason.to_string())
             }
         };
@@ -142,13 +160,16 @@ impl Connection {
                 }
                 message = socket.next(), if resume.is_none() => {
                     heard = Instant::now();
-                    let text = match message {
-                        Some(Ok(Message::Text(text))) => text,
-                        Some(Ok(Message::Close(_)) | Err(_)) | None => return Ended::ByPeer,
+                    let taken = match message {
+                        Some(Ok(Message::Text(text))) => self.take(&mut budget, text).await,
+                        Some(Ok(Message::Close(_))) | None => return Ended::ByPeer,
+                        Some(Err(error)) => return self.broken(&error),
                         // Pings are answered beneath us; binary frames are not GUN's.
-                        Some(Ok(_)) => continue,
+                        Some(Ok(_)) => {
+                            budget.spend(1);
+                            Taken::default()
+                        }
                     };
-                    let taken = self.take(&mut budget, text).await;
                     if let Some(answer) = taken.answer {
                         self.outbox.push(&answer.into());
                     }
@@ -160,7 +181,6 @@ impl Connection {
                         }
                     }
                     if let Some(reason) = taken.fault {
-                        self.counters.links_dropped(1);
                         return Ended::Dropped(reason);
                     }
                     let wait = budget.wait(self.intake.limits(), Instant::now().into_std());
@@ -173,8 +193,25 @@ impl Connection {
         }
     }
 
+    /// What ends a connection that gives no more messages.
+    fn broken(&self, error: &Error) -> Ended {
+        match error {
+            Error::Capacity(_) => {
+                self.counters.oversized(1);
+                Ended::Dropped(DropReason::Oversized)
+            }
+            // It was simply cut.
+            Error::Protocol(ProtocolError::ResetWithoutClosingHandshake) => Ended::ByPeer,
+            Error::Protocol(_) | Error::Utf8(_) => {
+                self.counters.bad_frames(1);
+                Ended::Dropped(DropReason::Broken)
+            }
+            _ => Ended::ByPeer,
+        }
+    }
+
     async fn take(&self, budget: &mut LinkIntake, text: Utf8Bytes) -> Taken {
-        let now = now();
+        let now = self.wall.now();
         if text.len() < LONG_FRAME {
             return self.intake.take(budget, &text, now.at, now.millis);
         }

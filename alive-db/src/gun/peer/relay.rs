@@ -154,8 +154,11 @@ impl Door {
             let origin = Origin(self.hasher.hash_one(from.ip()) | 1);
             shared.tasks.spawn(async move {
                 let _place = place;
-                if let Some(socket) = shake_hands(stream, config).await {
-                    connection.run(socket, origin).await;
+                match shake_hands(stream, config).await {
+                    Some(socket) => {
+                        connection.run(socket, origin).await;
+                    }
+                    None => connection.count_no_handshake(),
                 }
             });
         }
