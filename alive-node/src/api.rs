@@ -7,10 +7,12 @@
 //! | `/stream/{author}/{link}/health` | what the list lacks, and why |
 //! | `/stream/{author}/{link}/menu.m3u8` | the qualities that are delivered now (feature `stake`) |
 //! | `/stream/{author}/{link}/master`, the same with `.m3u8`, `/streaminfo/{author}/{link}` | see [`streams`] |
-//! | `/v1/…` | see [`v1`] |
+//! | `/health`, `/ready` | see [`operations`] |
+//! | `/v1/…` | see [`v1`] and [`openapi`] |
 //! | `/ipfs/{cid}` | content of the embedded store, see [`Gateway`] |
 //!
-//! Every answer may be read by any web page. Errors are JSON, `{"error":"…"}`.
+//! Every answer may be read by any web page. Errors are JSON: `{"error":"…"}`, below `/v1/` problem details, see
+//! [`problem`].
 
 mod encoding;
 pub(crate) mod fuzzing;
@@ -18,6 +20,9 @@ mod halive;
 mod lists;
 #[cfg(feature = "stake")]
 mod menu;
+mod openapi;
+mod operations;
+mod problem;
 mod query;
 mod streams;
 mod v1;
@@ -37,6 +42,7 @@ use axum::{
     response::{IntoResponse as _, Response},
     routing::get,
 };
+use problem::Reason;
 use serde::Serialize;
 use tokio::sync::broadcast;
 use tower_http::{
@@ -46,7 +52,7 @@ use tower_http::{
 };
 
 use crate::{
-    accounts::Accounts, event::NodeEvent, explain::Explained, measure::Measures,
+    accounts::Accounts, clock::Clock, event::NodeEvent, explain::Explained, measure::Measures,
     playlists::Playlists,
 };
 
@@ -63,6 +69,7 @@ pub(crate) struct Api {
     network: Network,
     store: SharedStreamStore,
     accounts: Accounts,
+    clock: Clock,
     playlists: Playlists,
     measures: Measures,
     events: broadcast::Sender<NodeEvent>,
@@ -84,6 +91,7 @@ impl Api {
         events: broadcast::Sender<NodeEvent>,
     ) -> Self {
         Self {
+            clock: Clock::start(),
             measures: Measures::new(content.clone()),
             events,
             accounts: Accounts::new(network.clone(), store.clone(), accounts),
@@ -112,6 +120,7 @@ impl Api {
     /// to wait for something.
     pub(crate) fn router(self, timeout: Duration) -> Router {
         let content = self.gateway.clone().router();
+        let own = openapi::routes();
         let waiting = Router::new().route("/stream/{author}/{link}", get(lists::playlist));
         let router = Router::new();
         #[cfg(feature = "stake")]
@@ -124,12 +133,11 @@ impl Api {
             .route("/stream/{author}/{link}/master", get(streams::master))
             .route("/stream/{author}/{link}/master.m3u8", get(streams::master))
             .route("/streaminfo/{author}/{link}", get(streams::info))
-            .route("/v1/events", get(v1::events))
-            .route("/v1/streams/{author}/{link}/events", get(v1::list_events))
-            .route("/v1/streams/{author}/{link}/segments", get(v1::segments))
+            .merge(own.plain)
             .merge(content)
             .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, timeout))
             .merge(waiting)
+            .merge(own.waiting)
             .fallback(not_found)
             .method_not_allowed_fallback(not_allowed)
             .with_state(Arc::new(Self { timeout, ..self }))
@@ -138,6 +146,7 @@ impl Api {
                 tracing::error!(monotonic_counter.request_panics = 1_u64, "a request panicked");
                 error(StatusCode::INTERNAL_SERVER_ERROR, "internal error")
             }))
+            .layer(middleware::from_fn(problem::problems))
             .layer(cors())
     }
 }
@@ -195,7 +204,9 @@ fn error(status: StatusCode, text: &str) -> Response {
     struct Error<'t> {
         error: &'t str,
     }
-    json(status, &Error { error: text })
+    let mut response = json(status, &Error { error: text });
+    response.extensions_mut().insert(Reason(text.to_owned()));
+    response
 }
 
 /// Something failed that is not the client's fault.

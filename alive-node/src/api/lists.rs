@@ -14,7 +14,7 @@
 
 use std::sync::Arc;
 
-use alive_core::{GatewayUrl, Quality, StreamId};
+use alive_core::{GatewayUrl, Network, Quality, StreamId};
 use alive_playlist::{Portion, ReloadRequest, Window};
 use alive_storage::serve::http::{has, not_modified, set};
 use axum::{
@@ -100,7 +100,21 @@ impl Api {
         let account = part("author").filter(|author| !author.contains('\0'))?;
         let link = part("link")?;
         let link = link.strip_suffix(suffix).unwrap_or(link);
-        Some(StreamId::new(self.network.clone(), account.parse().ok()?, link.parse().ok()?))
+        let network = network_of(&path, &self.network)?;
+        Some(StreamId::new(network, account.parse().ok()?, link.parse().ok()?))
+    }
+
+    /// The network that a path names. What cannot be read names none.
+    pub(super) fn network_of(&self, path: &Path) -> Option<Network> {
+        network_of(path.as_ref().ok()?, &self.network)
+    }
+}
+
+/// The network that a path names, or else the node's own.
+fn network_of(path: &RawPathParams, own: &Network) -> Option<Network> {
+    match path.iter().find(|(key, _)| *key == "network") {
+        Some((_, name)) => name.parse().ok(),
+        None => Some(own.clone()),
     }
 }
 
@@ -117,7 +131,7 @@ pub(super) fn gateway(query: &Query) -> Result<Option<GatewayUrl>, Refused> {
 }
 
 /// A parameter that may be given once. What is no text is empty, which names nothing.
-fn once<'q>(query: &'q Query, name: &'static str) -> Result<Option<&'q str>, Refused> {
+pub(super) fn once<'q>(query: &'q Query, name: &'static str) -> Result<Option<&'q str>, Refused> {
     match query.get(name) {
         Param::Absent => Ok(None),
         Param::Once(value) => Ok(Some(value.unwrap_or_default())),
@@ -199,11 +213,11 @@ impl From<Refused> for Response {
     }
 }
 
-fn refused(why: &str) -> Refused {
+pub(super) fn refused(why: &str) -> Refused {
     Refused(why.to_owned())
 }
 
-fn no_stream() -> Response {
+pub(super) fn no_stream() -> Response {
     error(StatusCode::NOT_FOUND, "stream not found")
 }
 

@@ -13,7 +13,7 @@ use axum::{
     http::{HeaderMap, StatusCode, Uri as RequestUri},
     response::{IntoResponse as _, Response},
 };
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Serialize;
 
 use super::{
@@ -23,6 +23,10 @@ use super::{
 };
 use crate::playlists::{ListText, Watched};
 
+/// What stands in a path as it is.
+pub(super) const IN_PATH: &AsciiSet =
+    &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
+
 /// The renditions of a stream.
 pub(super) async fn master(
     State(api): State<Arc<Api>>,
@@ -31,7 +35,17 @@ pub(super) async fn master(
     headers: HeaderMap,
 ) -> Response {
     let query = Query::parse(uri.query());
-    api.renditions(path, &query, &headers).await.unwrap_or_else(|answer| answer)
+    let from = List::Sibling;
+    api.renditions(path, &query, &headers, from).await.unwrap_or_else(|answer| answer)
+}
+
+/// Where the list of a stream is, seen from the list of its renditions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum List {
+    /// `playlist.m3u8` beside it.
+    Beside,
+    /// `/stream/{author}/{link}.m3u8`, seen from `/stream/{author}/{link}/master`.
+    Sibling,
 }
 
 /// The state of a stream in the shape of 2021; without one, nothing.
@@ -46,11 +60,12 @@ pub(super) async fn info(State(api): State<Arc<Api>>, path: Path, uri: RequestUr
 }
 
 impl Api {
-    async fn renditions(
+    pub(super) async fn renditions(
         &self,
         path: Path,
         query: &Query,
         headers: &HeaderMap,
+        place: List,
     ) -> Result<Response, Response> {
         let gateway = gateway(query)?;
         let chain_only = query.get("l1only") == Param::Once(Some("1"));
@@ -63,7 +78,7 @@ impl Api {
             }
         }
         let list = multivariant(measured.iter().filter_map(|(quality, meter)| {
-            let uri = rendition(src.stream(), *quality, gateway.as_ref(), chain_only);
+            let uri = rendition(src.stream(), *quality, gateway.as_ref(), chain_only, place);
             Some((*quality, Uri::new(uri).ok()?, meter))
         }));
         // Renditions may appear, and are measured better later.
@@ -73,15 +88,22 @@ impl Api {
     }
 }
 
-/// The list of a rendition, seen from `/stream/{author}/{link}/master`. Names need no escaping.
+/// The list of a rendition.
 fn rendition(
     id: &StreamId,
     quality: Quality,
     gateway: Option<&GatewayUrl>,
     chain_only: bool,
+    place: List,
 ) -> String {
     let StreamId { account, link, .. } = id;
-    let mut uri = format!("../../{account}/{link}.m3u8?quality={quality}");
+    let mut uri = match place {
+        List::Beside => format!("playlist.m3u8?quality={quality}"),
+        List::Sibling => {
+            let account = utf8_percent_encode(account.as_str(), IN_PATH);
+            format!("../../{account}/{link}.m3u8?quality={quality}")
+        }
+    };
     if let Some(gateway) = gateway {
         uri.push_str("&gw=");
         uri.extend(utf8_percent_encode(gateway.as_str(), NON_ALPHANUMERIC));

@@ -1,10 +1,9 @@
-//! Our own routes: what happens on the node, and streams segment by segment.
-//!
-//! | route | answer |
-//! |---|---|
-//! | `/v1/events` | server-sent events: `stream`, `end`, `undo`, `missed` |
-//! | `/v1/streams/{author}/{link}/events` | server-sent events: `list` for each change of the list, the last one with `"ended":true` |
-//! | `/v1/streams/{author}/{link}/segments?from=N` | at most [`PAGE`] segments of the list from a number on |
+//! Our own routes, described at `/v1/openapi.json`: what happens on the node, and streams, of any network. See
+//! [`openapi`](super::openapi) for their places.
+
+pub(super) mod list;
+pub(super) mod networks;
+pub(super) mod stream;
 
 use std::{convert::Infallible, pin::Pin, sync::Arc, time::Duration};
 
@@ -17,10 +16,15 @@ use axum::{
         sse::{Event, KeepAlive, Sse},
     },
 };
-use futures_util::{Stream, StreamExt as _, future, stream};
+use futures_util::{
+    Stream, StreamExt as _,
+    future::ready,
+    stream::{once, unfold},
+};
 use serde::Serialize;
 use serde_json::json;
 use tokio::sync::broadcast::{Receiver, error::RecvError};
+use utoipa::ToSchema;
 
 use super::{
     Api, error, json,
@@ -39,24 +43,43 @@ const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
 type Events = Pin<Box<dyn Stream<Item = Event> + Send>>;
 
-/// What happens on the node.
+/// What happens on the node: `stream` and `end` name a stream that changed or ended, `undo` a block that a fork took back,
+/// `missed` how many events a client has lost that reads too slowly.
+#[utoipa::path(
+    get,
+    path = "/v1/events",
+    operation_id = "events",
+    tag = "events",
+    responses((status = 200, description = "Events without end", body = String, content_type = "text/event-stream"))
+)]
 pub(super) async fn events(State(api): State<Arc<Api>>) -> Response {
-    let events = stream::unfold(api.events.subscribe(), |mut events| async move {
+    let events = unfold(api.events.subscribe(), |mut events| async move {
         next_event(&mut events).await.map(|event| (event, events))
     });
     api.send_events(Box::pin(events))
 }
 
-/// What happens to the list of a stream.
+/// What happens to the list of a stream: `list` at the beginning and for each change, until the end.
+#[utoipa::path(
+    get,
+    path = "/events",
+    operation_id = "stream_events",
+    tag = "events",
+    params(
+        ("quality" = Option<String>, Query, description = "The rendition, `src` unless given"),
+        ("l1only" = Option<String>, Query, description = "`1`: without what only the live cache has"),
+    ),
+    responses((status = 200, description = "Events", body = String, content_type = "text/event-stream"))
+)]
 pub(super) async fn list_events(State(api): State<Arc<Api>>, path: Path, uri: Uri) -> Response {
     let watched = match api.watched(path, &Query::parse(uri.query()), "").await {
         Ok(watched) => watched,
         Err(answer) => return answer,
     };
     // The list as it is comes first, so that nothing is missed.
-    let first = stream::once(future::ready(list_event(watched.playlist())));
+    let first = once(ready(list_event(watched.playlist())));
     let changes = Some(watched.changes()).filter(|_| !watched.playlist().ended);
-    let later = stream::unfold(changes, |changes| async move {
+    let later = unfold(changes, |changes| async move {
         let mut changes = changes?;
         let playlist = changes.next().await?;
         Some((list_event(&playlist), Some(changes).filter(|_| !playlist.ended)))
@@ -65,6 +88,18 @@ pub(super) async fn list_events(State(api): State<Arc<Api>>, path: Path, uri: Ur
 }
 
 /// A part of a list's segments.
+#[utoipa::path(
+    get,
+    path = "/segments",
+    operation_id = "stream_segments",
+    tag = "streams",
+    params(
+        ("from" = Option<u32>, Query, description = "The first number"),
+        ("quality" = Option<String>, Query, description = "The rendition, `src` unless given"),
+        ("l1only" = Option<String>, Query, description = "`1`: without what only the live cache has"),
+    ),
+    responses((status = 200, description = "Segments as they are listed", body = Page))
+)]
 pub(super) async fn segments(State(api): State<Arc<Api>>, path: Path, uri: Uri) -> Response {
     let query = Query::parse(uri.query());
     let from = match query.get("from") {
@@ -122,20 +157,33 @@ fn list_event(playlist: &Playlist) -> Event {
 }
 
 /// Some segments of a list.
-#[derive(Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = SegmentPage)]
 struct Page {
+    /// Whether the stream has ended.
     ended: bool,
     /// How many the list has.
     count: usize,
+    /// At most a thousand of them.
+    #[schema(max_items = 1000)]
     segments: Vec<Row>,
 }
 
-#[derive(Serialize)]
+/// A segment of a list.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = SegmentRow)]
 struct Row {
+    /// Its number, from 0.
     number: usize,
+    /// Its content id.
+    #[schema(value_type = String)]
     content: ContentId,
+    /// Its length in seconds, as an exact decimal.
+    #[schema(value_type = String, example = "10.033")]
     duration: SegmentDuration,
+    /// Whether a discontinuity stands before it.
     discontinuity: bool,
+    /// Whether it is lost.
     gap: bool,
 }
 

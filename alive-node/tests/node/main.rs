@@ -9,5 +9,7 @@ mod lists;
 mod presence;
 #[cfg(feature = "stake")]
 mod renditions;
+mod schema;
 mod streams;
 mod support;
+mod v1;
