@@ -51,24 +51,19 @@ pub(super) fn entry(
     state: State,
 ) -> Result<Delta, SignError> {
     let (path, key) = entry.rule.place();
-    let owner = Account::soul(keys.public());
     let value = Number::new(entry.value).map(Value::Number);
     let value = value.ok_or(SignError::Unsignable(alive_core::Excerpt::of("no finite number")))?;
     let mut pieces = path.split('/');
     // The original's first step has slashes in its key: `NET/STREAMER/LINK/participants`.
     let mut step = format!("{}/{}", chat.path(), pieces.next().unwrap_or_default());
-    let mut soul = owner.clone();
+    let mut soul = Account::soul(keys.public());
     let mut nodes = Vec::new();
     loop {
-        let below = Text::from(if soul == owner {
-            format!("{owner}/{step}")
-        } else {
-            format!("{soul}/{step}")
-        });
-        nodes.push(sign_node(keys, soul, [(step, Value::Link(below.clone()))], state)?);
+        let below = Text::from(format!("{soul}/{step}"));
+        nodes.push(sign_node(keys, soul, [(&*step, Value::Link(below.clone()))], state)?);
         soul = below;
         match pieces.next() {
-            Some(piece) => step = piece.to_owned(),
+            Some(piece) => piece.clone_into(&mut step),
             None => break,
         }
     }
