@@ -10,21 +10,21 @@ mod health;
 mod keeper;
 mod segments;
 mod text;
+mod twins;
 mod view;
 
 use std::{
     collections::{HashMap, HashSet},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
     time::Duration,
 };
 
 use alive_core::{
-    ContentId, GatewayUrl, Quality, Segment, Stream, StreamId, StreamInfo, Timeline,
-    backend::{SharedLiveCache, SharedStreamStore, StoreError, StreamStore as _},
-    timeline,
+    ContentId, GatewayUrl, Network, Quality, Segment, Seq, StreamId, StreamInfo, Timeline, Twins,
+    backend::{SharedLiveCache, SharedStreamStore, StoreError},
 };
 use alive_playlist::{ListSettings, Portion, Readiness, ReloadRequest};
 use moka::future::Cache;
@@ -43,6 +43,7 @@ use text::Form;
 pub use text::ListText;
 #[cfg(feature = "stake")]
 pub(crate) use text::etag;
+use twins::Told;
 pub use view::Playlist;
 use view::View;
 
@@ -158,6 +159,8 @@ struct Shared {
     renders: Arc<Semaphore>,
     /// Counts requests, to know which list nobody asked for longest.
     requests: AtomicU64,
+    /// Whether any list was ever of a stream that has names on other networks.
+    has_twins: AtomicBool,
     cancel: CancellationToken,
     keepers: TaskTracker,
 }
@@ -207,6 +210,8 @@ struct Signals {
     look: Notify,
     /// Canonical ids of the chunks that it lacks.
     missing: Mutex<HashSet<ContentId>>,
+    /// The names that the stream has on other networks, as it says: what changes there may concern the list.
+    twins: Mutex<Twins>,
     /// About how many bytes the list takes.
     bytes: AtomicUsize,
 }
@@ -319,10 +324,19 @@ impl Watched {
         listed.iter().take(limit).map(|listed| listed.segment).collect()
     }
 
+    /// The chains that attest each of these segments, and their pushes.
+    pub(crate) fn attested(&self, from: usize, limit: usize) -> Vec<Vec<(Network, Seq)>> {
+        let view = lock(&self.entry.view);
+        let until = from.saturating_add(limit).min(view.timeline.listed().len());
+        let attested = |place| {
+            view.timeline.attested(place).map(|(network, seq)| (network.clone(), seq)).collect()
+        };
+        (from..until).map(attested).collect()
+    }
+
     /// The renditions that the stream has besides the source, smallest first.
     pub(crate) fn renditions(&self) -> Vec<Quality> {
-        let stream = Arc::clone(&lock(&self.entry.view).stream);
-        let has = timeline::renditions(&stream);
+        let has = lock(&self.entry.view).renditions();
         Quality::TRANSCODED.into_iter().filter(|quality| has.contains(quality)).collect()
     }
 
@@ -413,6 +427,7 @@ impl Playlists {
             clock: Clock::start(),
             entries: Mutex::default(),
             requests: AtomicU64::new(0),
+            has_twins: AtomicBool::new(false),
             cancel: CancellationToken::new(),
             keepers: TaskTracker::new(),
         }))
@@ -506,14 +521,14 @@ impl Shared {
     }
 
     async fn create(self: &Arc<Self>, key: &Key) -> Result<Arc<Entry>, PlaylistError> {
-        let stored = self.store.stream(&key.stream).await?;
-        let stored = stored.ok_or_else(|| PlaylistError::NoStream(key.stream.clone()))?;
-        let stream = Stream::restore(stored.info, stored.pushes);
+        let signals = Arc::<Signals>::default();
+        let told = self.read(&key.stream, &signals).await?;
+        let told = told.ok_or_else(|| PlaylistError::NoStream(key.stream.clone()))?;
         let quality = key.quality;
-        if quality != Quality::Src && !timeline::renditions(&stream).contains(&quality) {
+        if quality != Quality::Src && !told.has(quality) {
             return Err(PlaylistError::NoQuality(quality));
         }
-        let (entry, keeper) = self.entry(key, stream);
+        let (entry, keeper) = self.entry(key, told, signals);
         let entry = match self.entries().entry(key.clone()) {
             // Somebody was faster.
             std::collections::hash_map::Entry::Occupied(other) => {
@@ -529,13 +544,26 @@ impl Shared {
         Ok(entry)
     }
 
-    fn entry(self: &Arc<Self>, key: &Key, stream: Stream) -> (Entry, Keeper) {
+    /// Reads a stream and what is one with it. Changes of any of them will wake who has these signals.
+    async fn read(&self, id: &StreamId, signals: &Signals) -> Result<Option<Told>, StoreError> {
+        let expect = |twins: &Twins| {
+            if !twins.is_empty() {
+                self.has_twins.store(true, Ordering::Release);
+            }
+            lock(&signals.twins).clone_from(twins);
+        };
+        Told::read(&self.store, id, expect).await
+    }
+
+    fn entry(self: &Arc<Self>, key: &Key, told: Told, signals: Arc<Signals>) -> (Entry, Keeper) {
         let config = &self.config;
-        let view = View::new(Arc::new(stream), key.quality, config.patience, config.list.clone());
+        let network = key.stream.network.clone();
+        let (patience, list) = (config.patience, config.list.clone());
+        let mut view = View::new(network, told.stream, key.quality, patience, list);
+        view.set_twins(told.twins);
         let view = if self.presence.is_some() { view.checked() } else { view };
         let view = Arc::new(Mutex::new(view));
         let (publish, ready) = watch::channel(None);
-        let signals = Arc::<Signals>::default();
         let keeper = Keeper::new(
             Arc::clone(self),
             key.clone(),
@@ -582,6 +610,10 @@ impl Shared {
                     entry.signals.stream.notify_one();
                 }
             }
+        }
+        if self.has_twins.load(Ordering::Acquire) {
+            let named = entries.values().filter(|entry| lock(&entry.signals.twins).name(id));
+            named.for_each(|entry| entry.signals.stream.notify_one());
         }
     }
 

@@ -5,7 +5,7 @@ pub(super) mod list;
 pub(super) mod networks;
 pub(super) mod stream;
 
-use std::{convert::Infallible, pin::Pin, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, convert::Infallible, pin::Pin, sync::Arc, time::Duration};
 
 use alive_core::{ContentId, SegmentDuration, Seq};
 use axum::{
@@ -185,14 +185,21 @@ struct Row {
     discontinuity: bool,
     /// Whether it is lost.
     gap: bool,
+    /// The push on each chain that attests it; none while only the live cache has it.
+    #[schema(value_type = BTreeMap<String, u64>)]
+    attested: BTreeMap<String, Seq>,
 }
 
 impl Page {
     fn new(list: &Watched, from: usize) -> Self {
         let playlist = list.playlist();
-        let segments = list.segments(from, PAGE).into_iter().zip(from..);
-        let row = |(segment, number): (alive_core::Segment, usize)| Row {
+        let attested = list.attested(from, PAGE).into_iter().map(|attested| {
+            attested.into_iter().map(|(network, seq)| (network.to_string(), seq)).collect()
+        });
+        let segments = list.segments(from, PAGE).into_iter().zip(attested).zip(from..);
+        let row = |((segment, attested), number): ((alive_core::Segment, _), usize)| Row {
             number,
+            attested,
             content: segment.content,
             duration: segment.duration,
             discontinuity: segment.flags.discontinuity(),

@@ -7,13 +7,13 @@ use std::{
 };
 
 use alive_core::{
-    ChunkContent, ContentId, Quality, Segment, Stream, Timestamp,
-    backend::{LiveSegment, StreamStore as _},
+    ChunkContent, ContentId, Network, Quality, Segment, Timestamp, backend::LiveSegment,
 };
+use futures_util::future::select_all;
 use tokio::{sync::watch, time::Instant};
 use tokio_util::task::AbortOnDropHandle;
 
-use super::{Key, Playlist, Shared, Signals, View, checker::Checker, lock};
+use super::{Key, Playlist, Shared, Signals, View, checker::Checker, lock, view::LiveSource};
 use crate::{
     explain::Explained,
     live::{FromLive, LiveFeed},
@@ -30,17 +30,24 @@ pub(super) struct Keeper {
     view: Arc<Mutex<View>>,
     signals: Arc<Signals>,
     publish: watch::Sender<Option<Arc<Playlist>>>,
-    live: Option<LiveFeed>,
-    /// Whether all that the live cache held at first has come.
-    caught_up: bool,
+    /// The live cache under each of the stream's names.
+    live: Vec<Feed>,
     /// What is known of the chunks that the next update needs, while some are lacking. The resolver may forget them.
     held: HashMap<ContentId, ChunkContent>,
+}
+
+/// The live cache's segments under one name.
+struct Feed {
+    source: LiveSource,
+    segments: LiveFeed,
+    /// Whether all that it held at first has come.
+    caught_up: bool,
 }
 
 /// What woke a keeper.
 enum Woken {
     Chunk,
-    Live(FromLive),
+    Live(usize, FromLive),
     Segments,
     Stream,
     Timeout,
@@ -57,7 +64,7 @@ impl Keeper {
         // The stream may have changed since it was read, before anybody knew of this list.
         signals.stream.notify_one();
         let held = HashMap::new();
-        Self { shared, key, view, signals, publish, live: None, caught_up: false, held }
+        Self { shared, key, view, signals, publish, live: Vec::new(), held }
     }
 
     /// Keeps the list ready until the stream is gone.
@@ -77,7 +84,7 @@ impl Keeper {
                         return;
                     }
                 }
-                Woken::Live(arrived) => self.take_live(arrived),
+                Woken::Live(at, arrived) => self.take_live(at, arrived),
                 // The list itself stays as it is.
                 Woken::Segments => continue,
                 Woken::Chunk | Woken::Timeout => {}
@@ -89,10 +96,10 @@ impl Keeper {
     /// Waits, for a limited time, until every chunk was tried once and the live cache has told what it holds: so that the
     /// first answer is a good one.
     async fn prepare(&mut self, deadline: Instant) {
-        while self.look().await || !self.caught_up {
+        while self.look().await || self.live.iter().any(|feed| !feed.caught_up) {
             tokio::select! {
                 () = self.signals.chunk.notified() => {}
-                arrived = next_live(&mut self.live) => self.take_live(arrived),
+                (at, arrived) = next_live(&mut self.live) => self.take_live(at, arrived),
                 () = tokio::time::sleep_until(deadline) => return,
             }
         }
@@ -121,7 +128,7 @@ impl Keeper {
             () = self.signals.stream.notified() => Woken::Stream,
             () = self.signals.chunk.notified() => Woken::Chunk,
             () = self.signals.segments.notified() => Woken::Segments,
-            arrived = next_live(&mut self.live) => Woken::Live(arrived),
+            (at, arrived) = next_live(&mut self.live) => Woken::Live(at, arrived),
             () = sleep_until(timeout, now) => Woken::Timeout,
         }
     }
@@ -169,12 +176,12 @@ impl Keeper {
 
     /// Reads the stream again; whether it is still there.
     async fn reload(&mut self) -> bool {
-        match self.shared.store.stream(&self.key.stream).await {
-            Ok(Some(stored)) => {
-                let stream = Stream::restore(stored.info, stored.pushes);
-                if self.take_stream(stream) {
-                    // What is written there from now on is somebody else's.
-                    self.live = None;
+        match self.shared.read(&self.key.stream, &self.signals).await {
+            Ok(Some(told)) => {
+                {
+                    let mut view = lock(&self.view);
+                    view.set_twins(told.twins);
+                    view.set_stream(told.stream);
                 }
                 self.follow_live();
                 true
@@ -191,45 +198,41 @@ impl Keeper {
         }
     }
 
-    /// Takes the stream as it is now; whether its segments are elsewhere in the live cache than before.
-    fn take_stream(&self, stream: Stream) -> bool {
-        let mut view = lock(&self.view);
-        let (old, new) = (&view.stream.info().settings, &stream.info().settings);
-        let moved = (old.l2, &old.live_key) != (new.l2, &new.live_key);
-        view.set_stream(Arc::new(stream));
-        moved
-    }
-
-    /// Follows the live cache while the stream lives.
+    /// Follows the live cache under each of the stream's names while the stream lives.
     fn follow_live(&mut self) {
-        let ended = lock(&self.view).ended();
-        let cache = self.shared.live.as_ref().filter(|_| !ended && !self.key.chain_only);
-        match cache {
-            None => {
-                self.live = None;
-                self.caught_up = true;
-            }
-            Some(_) if self.live.is_some() => {}
-            Some(cache) => {
-                self.live = Some(LiveFeed::follow(cache.clone(), self.key.stream.clone()));
+        let Some(cache) = self.shared.live.as_ref().filter(|_| !self.key.chain_only) else {
+            return;
+        };
+        let sources = {
+            let view = lock(&self.view);
+            if view.ended() { Vec::new() } else { view.live_sources(&self.key.stream) }
+        };
+        // What is written at a key of before is somebody else's from now on.
+        self.live.retain(|feed| sources.contains(&feed.source));
+        for source in sources {
+            if self.live.iter().all(|feed| feed.source != source) {
+                let segments = LiveFeed::follow(cache.clone(), source.stream.clone());
+                self.live.push(Feed { source, segments, caught_up: false });
             }
         }
     }
 
     /// Takes what has come from the live cache, all of it that is there.
-    fn take_live(&mut self, first: FromLive) {
+    fn take_live(&mut self, at: usize, first: FromLive) {
+        let Some(Feed { source, segments, caught_up }) = self.live.get_mut(at) else { return };
+        let network: &Network = &source.stream.network;
         let mut next = Some(first);
         let mut view = lock(&self.view);
         while let Some(arrived) = next {
             match arrived {
-                FromLive::CaughtUp => self.caught_up = true,
+                FromLive::CaughtUp => *caught_up = true,
                 FromLive::Segment(live) => {
                     if let Some(segment) = in_quality(&live, self.key.quality) {
-                        view.offer_live(segment);
+                        view.offer_live_of(network, segment);
                     }
                 }
             }
-            next = self.live.as_mut().and_then(LiveFeed::try_next);
+            next = segments.try_next();
         }
     }
 }
@@ -245,12 +248,14 @@ fn in_quality(live: &LiveSegment, quality: Quality) -> Option<Segment> {
     }
 }
 
-/// Waits for ever without a feed.
-async fn next_live(live: &mut Option<LiveFeed>) -> FromLive {
-    match live {
-        Some(live) => live.next().await,
-        None => std::future::pending().await,
+/// The next one of any feed, and which; waits for ever without a feed. Nothing is lost if the future is dropped.
+async fn next_live(feeds: &mut [Feed]) -> (usize, FromLive) {
+    if feeds.is_empty() {
+        return std::future::pending().await;
     }
+    let next = feeds.iter_mut().map(|feed| Box::pin(feed.segments.next()));
+    let (arrived, at, _) = select_all(next).await;
+    (at, arrived)
 }
 
 /// Sleeps for ever without a time.

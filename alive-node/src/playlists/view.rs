@@ -1,10 +1,15 @@
 //! One list as an engine: stream, chunks and live segments go in, bytes come out.
 
-use std::{collections::HashMap, num::NonZeroU32, sync::Arc, time::Duration};
+use std::{
+    collections::{HashMap, HashSet},
+    num::NonZeroU32,
+    sync::Arc,
+    time::Duration,
+};
 
 use alive_core::{
-    ChunkContent, ContentId, Flags, GatewayUrl, Listed, Quality, Segment, Seq, StorageKind, Stream,
-    Timeline, Timestamp, timeline,
+    ChunkContent, ContentId, Flags, GatewayUrl, Listed, LiveKey, LiveLayer, MergedTimeline,
+    Network, Quality, Segment, Seq, StorageKind, Stream, StreamId, Timeline, Timestamp, timeline,
 };
 use alive_playlist::{ListSettings, LivePlaylist, Portion, assemble_portion};
 
@@ -46,8 +51,11 @@ pub struct Playlist {
 pub(super) struct View {
     quality: Quality,
     settings: ListSettings,
+    network: Network,
     pub(super) stream: Arc<Stream>,
-    pub(super) timeline: Timeline,
+    /// The streams of other networks that are one with it.
+    twins: Vec<Twin>,
+    pub(super) timeline: MergedTimeline,
     /// Which segments this node has; `None` when it does not look, or players fetch them from elsewhere.
     pub(super) segments: Option<Segments>,
     list: LivePlaylist,
@@ -59,12 +67,30 @@ pub(super) struct View {
     published: Option<Arc<Playlist>>,
 }
 
+/// Where the live cache has a stream's segments.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct LiveSource {
+    pub(super) stream: StreamId,
+    layer: Option<LiveLayer>,
+    key: Option<LiveKey>,
+}
+
+/// A stream of another network that is one with this.
+#[derive(Debug)]
+struct Twin {
+    id: StreamId,
+    stream: Arc<Stream>,
+    /// As that of the view.
+    next: Option<Seq>,
+}
+
 impl View {
-    /// Most segments that a list holds; later chunks count as refused. Our own limit: three segments a second for a day.
+    /// Most segments of each chain that a list holds; later chunks count as refused. Our own limit: three segments a second for a day.
     /// A stream of the most and the largest chunks would have a million and a half.
     pub(super) const MAX_SEGMENTS: usize = 262_144;
 
     pub(super) fn new(
+        network: Network,
         stream: Arc<Stream>,
         quality: Quality,
         patience: Duration,
@@ -77,8 +103,10 @@ impl View {
             begun: settings.clone(),
             gzip: GrowingGzip::default(),
             settings,
+            network,
             stream,
-            timeline: Timeline::new(quality, patience),
+            twins: Vec::new(),
+            timeline: MergedTimeline::new(quality, patience),
             segments: None,
             next: Some(Seq::ZERO),
             published: None,
@@ -92,35 +120,94 @@ impl View {
         Self { segments: own.then(Segments::default), ..self }
     }
 
+    /// Whether one chain says so at least.
     pub(super) fn ended(&self) -> bool {
-        self.stream.info().ended
+        self.streams().any(|stream| stream.info().ended)
+    }
+
+    /// The names of the streams that are one with it.
+    pub(super) fn twins(&self) -> impl Iterator<Item = &StreamId> {
+        self.twins.iter().map(|twin| &twin.id)
+    }
+
+    /// Where the live cache has segments, by each of the stream's names of which `id` is the first.
+    pub(super) fn live_sources(&self, id: &StreamId) -> Vec<LiveSource> {
+        let names = [id].into_iter().chain(self.twins());
+        let sources = names.zip(self.streams()).map(|(id, stream)| {
+            let settings = &stream.info().settings;
+            LiveSource { stream: id.clone(), layer: settings.l2, key: settings.live_key.clone() }
+        });
+        sources.collect()
+    }
+
+    /// The renditions that any chain tells of.
+    pub(super) fn renditions(&self) -> HashSet<Quality> {
+        self.streams().flat_map(|stream| timeline::renditions(stream)).collect()
+    }
+
+    fn streams(&self) -> impl Iterator<Item = &Arc<Stream>> {
+        [&self.stream].into_iter().chain(self.twins.iter().map(|twin| &twin.stream))
+    }
+
+    /// The streams of other networks changed, or became one with it, or are it no more. [`set_stream`](Self::set_stream)
+    /// comes after it.
+    pub(super) fn set_twins(&mut self, twins: Vec<(StreamId, Arc<Stream>)>) {
+        let old = std::mem::take(&mut self.twins);
+        let twin = |(id, stream): (StreamId, Arc<Stream>)| {
+            let known = old.iter().find(|twin| twin.id == id);
+            let next = step_back(known.map_or(Some(Seq::ZERO), |twin| twin.next), &stream);
+            Twin { id, stream, next }
+        };
+        self.twins = twins.into_iter().map(twin).collect();
     }
 
     /// The stream changed.
     pub(super) fn set_stream(&mut self, stream: Arc<Stream>) {
-        if self.timeline.ended() && !stream.info().ended {
+        self.stream = stream;
+        if self.timeline.ended() && !self.ended() {
             // The end was undone: the timeline will begin anew.
             self.next = Some(Seq::ZERO);
+            self.twins.iter_mut().for_each(|twin| twin.next = Some(Seq::ZERO));
             self.begun = self.lasting_settings();
             self.list = LivePlaylist::new(&self.begun);
             self.gzip = GrowingGzip::default();
         }
-        self.stream = stream;
-        self.step_back();
+        self.next = step_back(self.next, &self.stream);
     }
 
-    pub(super) fn offer_live(&mut self, segment: Segment) {
+    #[cfg(test)]
+    fn offer_live(&mut self, segment: Segment) {
+        self.offer_live_of(&self.network.clone(), segment);
+    }
+
+    /// Takes a segment from the live cache of the stream's name on a network.
+    pub(super) fn offer_live_of(&mut self, network: &Network, segment: Segment) {
         if segment.content.kind() == self.stream.info().settings.storage {
-            self.timeline.offer_live(segment);
+            self.timeline.offer_live(network, segment);
         }
     }
 
     /// The chunks that the next update looks at.
     pub(super) fn needed(&self) -> impl Iterator<Item = (Seq, ContentId)> {
-        let (ended, finalized, next) = (self.ended(), self.stream.info().finalized, self.next);
-        timeline::chunk_ids(&self.stream, self.quality).filter(move |(seq, _)| {
+        self.chains().flat_map(|(_, stream, next)| self.needed_of(stream, next))
+    }
+
+    /// The chunks of one chain that the next update looks at.
+    fn needed_of(
+        &self,
+        stream: &Stream,
+        next: Option<Seq>,
+    ) -> impl Iterator<Item = (Seq, ContentId)> {
+        let (ended, finalized) = (self.ended(), stream.info().finalized);
+        timeline::chunk_ids(stream, self.quality).filter(move |(seq, _)| {
             ended || (Some(*seq) <= finalized && next.is_some_and(|next| *seq >= next))
         })
+    }
+
+    /// Each network, the stream's state there, and its first push that the timeline has not taken.
+    fn chains(&self) -> impl Iterator<Item = (&Network, &Stream, Option<Seq>)> {
+        let twins = self.twins.iter().map(|twin| (&twin.id.network, &*twin.stream, twin.next));
+        [(&self.network, &*self.stream, self.next)].into_iter().chain(twins)
     }
 
     /// When an update goes on without the push that it waits for.
@@ -139,8 +226,14 @@ impl View {
             known.get(&id).cloned().unwrap_or(ChunkContent::Unavailable)
         };
         let was_archive = self.timeline.ended();
-        self.timeline.update(&self.stream, content, now);
-        self.next = self.timeline.waiting().or_else(|| self.first_open());
+        let twins = self.twins.iter().map(|twin| (&twin.id.network, &*twin.stream));
+        let streams: Vec<_> = [(&self.network, &*self.stream)].into_iter().chain(twins).collect();
+        self.timeline.update(&streams, content, now);
+        let waiting = |network| self.timeline.of(network).and_then(Timeline::waiting);
+        self.next = waiting(&self.network).or_else(|| first_open(&self.stream));
+        for twin in &mut self.twins {
+            twin.next = waiting(&twin.id.network).or_else(|| first_open(&twin.stream));
+        }
         if let Some(segments) = &mut self.segments {
             if was_archive || self.timeline.ended() {
                 segments.replace(self.timeline.listed());
@@ -184,7 +277,11 @@ impl View {
         const SEGMENT: usize = size_of::<Listed>() + 32 + 8 + 2 * 120 + 2 * 50;
         const PUSH: usize = 128;
         let segment = SEGMENT + self.segments.as_ref().map_or(0, |_| Segments::BYTES);
-        self.timeline.listed().len() * segment + self.stream.pushes().count() * PUSH
+        let pushes: usize = self.streams().map(|stream| stream.pushes().count()).sum();
+        // Of a stream on several chains each has a list of its own besides.
+        let lists = if self.twins.is_empty() { 1 } else { 2 + self.twins.len() };
+        let further = (lists - 1) * (size_of::<Listed>() + 32 + 8);
+        self.timeline.listed().len() * (segment + further) + pushes * PUSH
     }
 
     /// What is asked for of the list, with segments from another gateway, which may have what this node lacks.
@@ -229,31 +326,21 @@ impl View {
         self.settings.clone().target_seconds(target)
     }
 
-    fn first_open(&self) -> Option<Seq> {
-        self.stream.info().finalized.map_or(Some(Seq::ZERO), Seq::next)
-    }
-
-    /// Follows what the timeline does when blocks were undone.
-    fn step_back(&mut self) {
-        if let Some(open) = self.first_open()
-            && self.next.is_none_or(|next| open < next)
-        {
-            self.next = Some(open);
-        }
-    }
-
-    /// Chunks that would make the list too long, by canonical id.
+    /// Chunks that would make a chain's list too long, by canonical id.
     fn too_many(&self, known: &HashMap<ContentId, ChunkContent>) -> Vec<ContentId> {
-        let mut total = if self.ended() { 0 } else { self.timeline.listed().len() };
         let mut too_many = Vec::new();
-        for (_, id) in self.needed() {
-            let id = id.canonical();
-            let Some(ChunkContent::Ready(chunk)) = known.get(&id) else { continue };
-            let more = total + chunk.segments().len();
-            if more > Self::MAX_SEGMENTS {
-                too_many.push(id);
-            } else {
-                total = more;
+        for (network, stream, next) in self.chains() {
+            let listed = self.timeline.of(network).map_or(0, |timeline| timeline.listed().len());
+            let mut total = if self.ended() { 0 } else { listed };
+            for (_, id) in self.needed_of(stream, next) {
+                let id = id.canonical();
+                let Some(ChunkContent::Ready(chunk)) = known.get(&id) else { continue };
+                let more = total + chunk.segments().len();
+                if more > Self::MAX_SEGMENTS {
+                    too_many.push(id);
+                } else {
+                    total = more;
+                }
             }
         }
         too_many
@@ -317,6 +404,19 @@ impl View {
             missing: self.segments.as_ref().map_or(0, |segments| segments.absent().len()),
             unchecked: self.segments.as_ref().is_some_and(|segments| segments.open() > 0),
         }
+    }
+}
+
+/// The first push that is not taken when all are.
+fn first_open(stream: &Stream) -> Option<Seq> {
+    stream.info().finalized.map_or(Some(Seq::ZERO), Seq::next)
+}
+
+/// Follows what the timeline does when blocks were undone.
+fn step_back(next: Option<Seq>, stream: &Stream) -> Option<Seq> {
+    match (first_open(stream), next) {
+        (Some(open), Some(next)) => Some(next.min(open)),
+        (open, next) => open.or(next),
     }
 }
 

@@ -12,4 +12,5 @@ mod renditions;
 mod schema;
 mod streams;
 mod support;
+mod twins;
 mod v1;

@@ -34,7 +34,13 @@ fn push(seq: u64, id: ContentId, len: &str) -> String {
 }
 
 fn view(stream: Stream) -> View {
-    View::new(Arc::new(stream), Quality::Src, Duration::ZERO, ListSettings::default())
+    View::new(
+        Network::hive(),
+        Arc::new(stream),
+        Quality::Src,
+        Duration::ZERO,
+        ListSettings::default(),
+    )
 }
 
 fn update(view: &mut View) -> Option<Arc<Playlist>> {
@@ -190,6 +196,46 @@ fn a_live_list_only_tells_what_is_missing_until_it_ends() {
 fn segments_from_elsewhere_are_not_looked_for() {
     let settings = ListSettings::default().gateway("https://gw.example".parse().unwrap());
     let stream = stream(&[push(0, content(0), r#","len":4"#), end()]);
-    let view = View::new(Arc::new(stream), Quality::Src, Duration::ZERO, settings).checked();
+    let view = View::new(Network::hive(), Arc::new(stream), Quality::Src, Duration::ZERO, settings)
+        .checked();
     assert!(!view.looks());
+}
+
+#[test]
+fn a_stream_on_two_networks_is_one_list_and_each_is_asked_for_its_own_chunks() {
+    let segments: Vec<_> = (1..6).map(|n| Segment::new(content(n), "4".parse().unwrap())).collect();
+    let chunk = |range: std::ops::Range<usize>| {
+        let chunk: Chunk = Chunk::encode(&segments[range]).unwrap().parse().unwrap();
+        ChunkContent::Ready(Arc::new(chunk))
+    };
+    let mut view = view(stream(&[push(0, content(90), "")]));
+    let twin: StreamId = "avalon/alice/s".parse().unwrap();
+    let avalon = stream(&[push(0, content(91), ""), push(1, content(5), r#","len":4"#)]);
+    view.set_twins(vec![(twin.clone(), Arc::new(avalon.clone()))]);
+    let needed: Vec<_> = view.needed().map(|(seq, id)| (seq.as_u16(), id)).collect();
+    assert_eq!(needed, [(0, content(90)), (0, content(91))]);
+    // Hive's chunk cannot be had yet.
+    let mut known = HashMap::from([(content(91), chunk(0..3))]);
+    view.arrange(&known, Timestamp::EPOCH);
+    assert_eq!(view.publish().unwrap().segments, 4);
+    assert_eq!(view.needed().map(|(_, id)| id).collect::<Vec<_>>(), []);
+    known.insert(content(90), chunk(1..4));
+    let mut ended = avalon.clone();
+    apply(&mut ended, &[end()]);
+    view.set_twins(vec![(twin, Arc::new(ended))]);
+    assert!(view.ended(), "one chain is enough");
+    view.arrange(&known, Timestamp::EPOCH);
+    let playlist = view.publish().unwrap();
+    assert_eq!((playlist.ended, playlist.segments), (true, 5));
+    assert_eq!(view.timeline.contradictions(), 0);
+    // The end is undone.
+    view.set_twins(vec![("avalon/alice/s".parse().unwrap(), Arc::new(avalon))]);
+    let hive = Arc::clone(&view.stream);
+    view.set_stream(hive);
+    assert_eq!(view.needed().count(), 2, "both begin anew");
+    view.arrange(&known, Timestamp::EPOCH);
+    assert_eq!(
+        view.publish().map(|playlist| (playlist.ended, playlist.segments)),
+        Some((false, 5))
+    );
 }
