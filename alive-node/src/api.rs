@@ -9,6 +9,7 @@
 //! | `/stream/{author}/{link}/master`, the same with `.m3u8`, `/streaminfo/{author}/{link}` | see [`streams`] |
 //! | `/health`, `/ready` | see [`operations`] |
 //! | `/v1/…` | see [`v1`] and [`openapi`] |
+//! | `/watch/…`, `/embed/…`, `/assets/…` | pages for people, see [`crate::pages`] |
 //! | `/ipfs/{cid}` | content of the embedded store, see [`Gateway`] |
 //!
 //! Every answer may be read by any web page. Errors are JSON: `{"error":"…"}`, below `/v1/` problem details, see
@@ -26,6 +27,8 @@ mod problem;
 mod query;
 mod streams;
 mod v1;
+
+pub(crate) use encoding::takes_gzip;
 
 use std::{sync::Arc, time::Duration};
 
@@ -53,7 +56,7 @@ use tower_http::{
 
 use crate::{
     accounts::Accounts, clock::Clock, event::NodeEvent, explain::Explained, measure::Measures,
-    playlists::Playlists,
+    pages::Pages, playlists::Playlists,
 };
 
 /// Longest path and query, in bytes. The longest that means something has about 900.
@@ -74,6 +77,7 @@ pub(crate) struct Api {
     measures: Measures,
     events: broadcast::Sender<NodeEvent>,
     gateway: Gateway,
+    pages: Option<Pages>,
     #[cfg(feature = "stake")]
     renditions: Option<crate::renditions::RenditionDesk>,
     /// How long an answer may take to begin, where the answer itself does not wait for something.
@@ -104,10 +108,16 @@ impl Api {
                 }
             },
             playlists,
+            pages: None,
             #[cfg(feature = "stake")]
             renditions: None,
             timeout: Duration::MAX,
         }
+    }
+
+    /// With pages for people.
+    pub(crate) fn pages(self, pages: Pages) -> Self {
+        Self { pages: Some(pages), ..self }
     }
 
     /// With renditions of other accounts.
@@ -121,6 +131,7 @@ impl Api {
     pub(crate) fn router(self, timeout: Duration) -> Router {
         let content = self.gateway.clone().router();
         let own = openapi::routes();
+        let pages = self.pages.clone().map_or_else(Router::new, Pages::router);
         let waiting = Router::new().route("/stream/{author}/{link}", get(lists::playlist));
         let router = Router::new();
         #[cfg(feature = "stake")]
@@ -135,6 +146,7 @@ impl Api {
             .route("/streaminfo/{author}/{link}", get(streams::info))
             .merge(own.plain)
             .merge(content)
+            .merge(pages)
             .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, timeout))
             .merge(waiting)
             .merge(own.waiting)

@@ -14,7 +14,7 @@ use alive_core::{
 use alive_storage::SharedContentReader;
 
 use crate::{
-    indexer::Indexer, playlists::PlaylistConfig, presence::PresenceConfig,
+    indexer::Indexer, pages::PagesConfig, playlists::PlaylistConfig, presence::PresenceConfig,
     resolver::ResolverConfig, store::SharedChunkCache,
 };
 
@@ -39,6 +39,8 @@ pub struct NodeConfig {
     /// How it looks for the segments of lists in the content that it serves itself. It does not when it serves none, or
     /// when [`PlaylistConfig::list`] sends players to another gateway.
     pub presence: PresenceConfig,
+    /// Which pages there are, and where the player on them finds segments.
+    pub pages: PagesConfig,
     /// How many blocks are committed at once.
     pub page: usize,
     /// How many pushes of streams an indexer keeps in memory.
@@ -81,6 +83,12 @@ impl NodeConfig {
         Self { presence, ..self }
     }
 
+    /// Sets which pages there are.
+    #[must_use]
+    pub fn pages(self, pages: PagesConfig) -> Self {
+        Self { pages, ..self }
+    }
+
     /// Sets how many blocks are committed at once, at least one.
     #[must_use]
     pub fn page(self, page: usize) -> Self {
@@ -108,6 +116,7 @@ impl Default for NodeConfig {
             playlists: PlaylistConfig::default(),
             resolver: ResolverConfig::default(),
             presence: PresenceConfig::default(),
+            pages: PagesConfig::default(),
             page: Indexer::DEFAULT_PAGE,
             index_memory: Indexer::DEFAULT_MEMORY,
             limits: ServerLimits::default(),

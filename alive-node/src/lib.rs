@@ -15,6 +15,7 @@ mod indexer;
 mod live;
 mod measure;
 mod node;
+mod pages;
 mod playlists;
 mod presence;
 #[cfg(feature = "stake")]
@@ -29,6 +30,7 @@ pub use config::{Backends, NodeConfig, ServerLimits};
 pub use event::NodeEvent;
 pub use indexer::{IndexError, Indexer, Progress};
 pub use node::{Node, RunningNode, StartError};
+pub use pages::PagesConfig;
 pub use playlists::{
     Health, HoleReason, ListText, Playlist, PlaylistConfig, PlaylistError, Playlists, PushHealth,
     SegmentHealth, SeqRange, Watched,

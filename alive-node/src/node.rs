@@ -17,6 +17,7 @@ use crate::{
     config::{Backends, NodeConfig},
     event::NodeEvent,
     indexer::Indexer,
+    pages::Pages,
     playlists::Playlists,
     presence::Presence,
     resolver::Resolver,
@@ -90,6 +91,12 @@ impl Node {
         let resolver = Resolver::new(backends.storage, backends.chunks, config.resolver);
         let content = backends.content.clone().filter(|_| config.presence.enabled);
         let presence = content.map(|content| Presence::new(content, config.presence));
+        let pages = Pages::new(
+            config.network.clone(),
+            backends.store.clone(),
+            config.playlists.list.gateway.as_ref(),
+            config.pages,
+        );
         let playlists = Playlists::new(
             backends.store.clone(),
             resolver.clone(),
@@ -137,7 +144,8 @@ impl Node {
             playlists,
             backends.content,
             events,
-        );
+        )
+        .pages(pages);
         #[cfg(feature = "stake")]
         let api = api.desk(backends.renditions);
         let router = api.router(config.limits.request_timeout);

@@ -5,7 +5,7 @@ use axum::http::{HeaderMap, header};
 /// Whether a client takes gzip. Source: RFC 9110, section 12.5.3.
 ///
 /// A weight of zero refuses; other weights do not matter, because there is only one alternative and it is the better one.
-pub(super) fn takes_gzip(headers: &HeaderMap) -> bool {
+pub(crate) fn takes_gzip(headers: &HeaderMap) -> bool {
     let lists = headers.get_all(header::ACCEPT_ENCODING).iter();
     let codings = lists.filter_map(|list| list.to_str().ok()).flat_map(|list| list.split(','));
     let mut any = None;

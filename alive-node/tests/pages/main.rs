@@ -1,0 +1,9 @@
+//! The pages: what stands in them, what their scripts check, and whether they play in a real browser.
+#![cfg(test)]
+
+mod documents;
+mod packages;
+mod scripts;
+#[path = "../node/support.rs"]
+#[expect(dead_code, reason = "the tests of the lists need more of it")]
+mod support;
