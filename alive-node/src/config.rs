@@ -227,6 +227,9 @@ pub struct Backends {
     pub content: Option<SharedContentReader>,
     /// Where chunks that were read are kept.
     pub chunks: Option<SharedChunkCache>,
+    /// The database that is shared with other nodes: of all of them, one indexes each network, and all hear of it.
+    #[cfg(feature = "postgres")]
+    pub cluster: Option<crate::store::PostgresStore>,
     /// Who decides which renditions of other accounts are shown. Without it, the streamer's own are.
     #[cfg(feature = "stake")]
     pub renditions: Option<crate::renditions::RenditionDesk>,
@@ -243,9 +246,19 @@ impl Backends {
             accounts: None,
             content: None,
             chunks: None,
+            #[cfg(feature = "postgres")]
+            cluster: None,
             #[cfg(feature = "stake")]
             renditions: None,
         }
+    }
+
+    /// A node that shares its index with others. Of those that follow a chain, one at a time does; a node without a
+    /// [`source`](Self::source) reads only.
+    #[cfg(feature = "postgres")]
+    pub fn in_cluster(store: crate::store::PostgresStore, storage: SharedStorage) -> Self {
+        let shared = SharedStreamStore::new(store.clone());
+        Self { cluster: Some(store), ..Self::new(shared, storage) }
     }
 
     /// Adds a chain to follow.

@@ -22,6 +22,8 @@ pub enum NodeEvent {
         /// The block.
         block: BlockRef,
     },
+    /// Some events of a network are lost: its streams have to be read again.
+    Missed(Network),
     /// A stream was created, pushed to, configured, ended, or any of that was undone.
     StreamChanged(StreamId),
     /// A stream ended. A [`StreamChanged`](Self::StreamChanged) of it comes before.

@@ -7,7 +7,7 @@
 
 mod memory;
 
-use std::{collections::BTreeSet, time::Duration};
+use std::time::Duration;
 
 use alive_core::{
     Applied, BlockChanges, ContentId, Index, Network, OutOfOrder, StreamId, StreamKey,
@@ -23,6 +23,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     event::NodeEvent,
     explain::Explained,
+    news::News,
     resolver::{Resolver, Urgency},
 };
 use memory::Memory;
@@ -216,14 +217,13 @@ impl Indexer {
         };
         let step = Commit::Undo(block);
         self.store.commit(&self.network, &step).await?;
-        if let Commit::Undo(block) = step {
+        if let Commit::Undo(block) = &step {
             tracing::warn!(
                 network = %self.network, block = block.at.num, changes = block.changes.len(),
                 monotonic_counter.blocks_undone = 1_u64, "block undone"
             );
-            self.tell_streams(std::slice::from_ref(&block));
-            self.tell(NodeEvent::BlockUndone { network: self.network.clone(), block: block.at });
         }
+        self.tell(&step);
         Ok(Progress::Undone)
     }
 
@@ -250,10 +250,13 @@ impl Indexer {
         let step = Commit::Apply { blocks: std::mem::take(&mut page.blocks), irreversible };
         self.store.commit(&self.network, &step).await?;
         index.finalize(irreversible);
-        let Commit::Apply { blocks, .. } = step else { return Ok(Progress::AtHead) };
-        page.report(&self.network, &blocks);
+        let Commit::Apply { blocks, .. } = &step else { return Ok(Progress::AtHead) };
+        page.report(&self.network, blocks);
         let done = blocks.len();
-        self.announce(blocks);
+        if let Some(resolver) = &self.resolver {
+            resolver.want(blocks.iter().flat_map(chunks_of), Urgency::Background);
+        }
+        self.tell(&step);
         Ok(if done == 0 { Progress::AtHead } else { Progress::Applied(done) })
     }
 
@@ -287,42 +290,11 @@ impl Indexer {
         Ok(())
     }
 
-    /// Tells what was committed, and has its chunks fetched.
-    fn announce(&self, blocks: Vec<BlockChanges>) {
-        if let Some(resolver) = &self.resolver {
-            resolver.want(blocks.iter().flat_map(chunks_of), Urgency::Background);
+    /// Tells what was committed. Nobody needs to listen.
+    fn tell(&self, step: &Commit) {
+        for event in News::of(step).events(&self.network) {
+            let _ = self.events.send(event);
         }
-        self.tell_streams(&blocks);
-        for block in blocks {
-            self.tell(NodeEvent::BlockApplied { network: self.network.clone(), block: block.at });
-        }
-    }
-
-    fn tell_streams(&self, blocks: &[BlockChanges]) {
-        let changes = || blocks.iter().flat_map(|block| &block.changes);
-        let ends = changes().filter(|change| {
-            let ended = |info: &Option<_>| {
-                info.as_ref().is_some_and(|info: &alive_core::StreamInfo| info.ended)
-            };
-            ended(&change.after) && !ended(&change.before)
-        });
-        let changed: BTreeSet<&StreamKey> = changes().map(|change| &*change.key).collect();
-        let ended: BTreeSet<&StreamKey> = ends.map(|change| &*change.key).collect();
-        for key in changed {
-            self.tell(NodeEvent::StreamChanged(self.id(key)));
-        }
-        for key in ended {
-            self.tell(NodeEvent::StreamEnded(self.id(key)));
-        }
-    }
-
-    fn id(&self, key: &StreamKey) -> StreamId {
-        StreamId::new(self.network.clone(), key.account.clone(), key.link.clone())
-    }
-
-    /// Nobody needs to listen.
-    fn tell(&self, event: NodeEvent) {
-        let _ = self.events.send(event);
     }
 
     fn report(&self, error: &IndexError, wait: Duration) {

@@ -12,8 +12,11 @@ mod explain;
 #[doc(hidden)]
 pub mod fuzzing;
 mod indexer;
+#[cfg(feature = "postgres")]
+mod leader;
 mod live;
 mod measure;
+mod news;
 mod node;
 mod pages;
 mod playlists;
@@ -41,3 +44,7 @@ pub use renditions::{Menu, MenuItem, RenditionConfig, RenditionDesk};
 pub use resolver::{ChunkState, Resolver, ResolverConfig, Urgency};
 pub use server::serve;
 pub use store::{ChunkCache, SharedChunkCache, SqliteStore, SqliteStoreError};
+#[cfg(feature = "postgres")]
+pub use store::{
+    Leadership, PostgresConfigError, PostgresStore, PostgresStoreConfig, PostgresStoreError,
+};

@@ -4,7 +4,7 @@ use std::{io, net::SocketAddr, time::Duration};
 
 use alive_core::{
     Network,
-    backend::{Cursor, SharedStreamStore, StoreError, StreamStore as _},
+    backend::{BlockSource as _, Cursor, SharedStreamStore, StoreError, StreamStore as _},
 };
 use tokio::{net::TcpListener, sync::broadcast};
 use tokio_util::{
@@ -12,6 +12,8 @@ use tokio_util::{
     task::TaskTracker,
 };
 
+#[cfg(feature = "postgres")]
+use crate::leader;
 use crate::{
     api::Api,
     config::{Backends, NodeConfig},
@@ -126,15 +128,34 @@ impl Node {
             move || resolver.clone().run(cancel.clone())
         });
         for source in backends.sources {
-            let (store, resolver, events, cancel) =
-                (backends.store.clone(), resolver.clone(), events.clone(), cancel.clone());
-            running.keep_up("indexer", move || {
+            let (store, resolver, cancel) =
+                (backends.store.clone(), resolver.clone(), cancel.clone());
+            #[cfg(feature = "postgres")]
+            let network = source.network().clone();
+            let indexer = move || {
                 Indexer::new(source.clone(), store.clone())
                     .page(config.page)
                     .memory(config.index_memory)
                     .resolver(resolver.clone())
-                    .events(events.clone())
-                    .run(cancel.clone())
+            };
+            #[cfg(feature = "postgres")]
+            if let Some(cluster) = backends.cluster.clone() {
+                running.keep_up("indexer", move || {
+                    leader::index(cluster.clone(), network.clone(), indexer.clone(), cancel.clone())
+                });
+                continue;
+            }
+            let events = events.clone();
+            running
+                .keep_up("indexer", move || indexer().events(events.clone()).run(cancel.clone()));
+        }
+        // Of what is indexed, here or by another process, all nodes hear in the same way.
+        #[cfg(feature = "postgres")]
+        if let Some(cluster) = backends.cluster {
+            let (events, cancel) = (events.clone(), cancel.clone());
+            running.keep_up("follower", move || {
+                let (cluster, events, cancel) = (cluster.clone(), events.clone(), cancel.clone());
+                async move { cluster.follow(events, cancel).await }
             });
         }
         let api = Api::new(

@@ -488,8 +488,8 @@ impl Playlists {
                 () = cancel.cancelled() => break,
                 event = events.recv(), if indexed => match event {
                     Ok(NodeEvent::StreamChanged(id)) => self.0.stream_changed(&id),
+                    Ok(NodeEvent::Missed(_)) | Err(RecvError::Lagged(_)) => self.0.wake_all(),
                     Ok(_) => {}
-                    Err(RecvError::Lagged(_)) => self.0.wake_all(),
                     Err(RecvError::Closed) => indexed = false,
                 },
                 chunk = settled.recv() => match chunk {

@@ -16,18 +16,25 @@ pub(crate) struct Server {
     programs: PathBuf,
     /// The server refuses to run as root.
     user: Option<(u32, u32)>,
+    /// Further options of the server's command line.
+    options: String,
 }
 
 impl Server {
     /// Makes a folder and starts a server in it.
     pub(crate) fn start() -> Self {
+        Self::start_with("")
+    }
+
+    /// The same with further options, which win.
+    pub(crate) fn start_with(options: &str) -> Self {
         let folder = tempfile::Builder::new().prefix("haf-").tempdir().unwrap();
         let user =
             (id("-u", None) == 0).then(|| (id("-u", Some("nobody")), id("-g", Some("nobody"))));
         if let Some((user, group)) = user {
             chown(folder.path(), Some(user), Some(group)).unwrap();
         }
-        let server = Self { folder, programs: programs(), user };
+        let server = Self { folder, programs: programs(), user, options: options.to_owned() };
         let data = server.data();
         server.run("initdb", &["-D", &data, "-U", "haf", "-A", "trust", "-E", "UTF8", "--no-sync"]);
         server.start_again();
@@ -37,8 +44,8 @@ impl Server {
     /// Starts a server that was stopped.
     pub(crate) fn start_again(&self) {
         let log = self.path("log");
-        let options =
-            format!("-k {} -c listen_addresses='' -c fsync=off", self.folder.path().display());
+        let (folder, more) = (self.folder.path().display(), &self.options);
+        let options = format!("-k {folder} -c listen_addresses='' -c fsync=off {more}");
         self.run("pg_ctl", &["start", "-w", "-D", &self.data(), "-l", &log, "-o", &options]);
     }
 

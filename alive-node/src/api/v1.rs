@@ -136,6 +136,7 @@ async fn next_event(events: &mut Receiver<NodeEvent>) -> Option<Event> {
             Ok(NodeEvent::BlockUndone { network, block }) => {
                 ("undo", json!({ "network": network.to_string(), "block": block.num }))
             }
+            Ok(NodeEvent::Missed(network)) => ("missed", json!({ "network": network.to_string() })),
             Ok(_) => continue,
             // Who reads too slowly is told to look at everything again.
             Err(RecvError::Lagged(count)) => ("missed", json!({ "count": count })),
