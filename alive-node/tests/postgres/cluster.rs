@@ -29,17 +29,36 @@ async fn node(database: &Database, chain: Option<&MemoryChain>) -> RunningNode {
     Node::start(config, backends).await.unwrap()
 }
 
-/// Waits until a node has heard of a block of this number.
-async fn hears(node: &mut tokio::sync::broadcast::Receiver<NodeEvent>, num: u64) {
-    let heard = async {
-        loop {
-            match node.recv().await.unwrap() {
-                NodeEvent::BlockApplied { block, .. } if block.num >= num => break,
-                _ => {}
+/// A node's ear.
+struct Ear<'n> {
+    node: &'n RunningNode,
+    events: tokio::sync::broadcast::Receiver<NodeEvent>,
+}
+
+impl<'n> Ear<'n> {
+    fn of(node: &'n RunningNode) -> Self {
+        Self { node, events: node.events() }
+    }
+
+    /// Waits until the node has heard of a block of this number, or that it missed some and then finds it.
+    async fn hears(&mut self, num: u64) {
+        let heard = async {
+            loop {
+                let at = match self.events.recv().await.unwrap() {
+                    NodeEvent::BlockApplied { block, .. } => block.num,
+                    NodeEvent::Missed(_) => {
+                        let cursor = self.node.cursor().await.unwrap();
+                        cursor.map_or(0, |cursor| cursor.last.num)
+                    }
+                    _ => continue,
+                };
+                if at >= num {
+                    break;
+                }
             }
-        }
-    };
-    timeout(LONG, heard).await.expect("the block is heard of in time");
+        };
+        timeout(LONG, heard).await.expect("the block is heard of in time");
+    }
 }
 
 /// Waits until the index is at the chain's head.
@@ -137,22 +156,22 @@ async fn a_node_that_stops_hands_over_at_once_and_readers_hear_of_both() {
     let chain = MemoryChain::new(Network::hive());
     let one = node(&database, Some(&chain)).await;
     let reader = node(&database, None).await;
-    let mut events = reader.events();
+    let mut ear = Ear::of(&reader);
     block(&chain, &[configure("s0")]);
-    hears(&mut events, 1).await;
+    ear.hears(1).await;
     let other = node(&database, Some(&chain)).await;
     let leaders = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND granted";
     assert_eq!(database.count(leaders).await, 1);
     one.shutdown().await;
     block(&chain, &[push("s0", 0)]);
-    hears(&mut events, 2).await;
+    ear.hears(2).await;
     assert_eq!(database.count("SELECT term FROM alive_index.networks").await, 2);
     assert_eq!(reader.cursor().await.unwrap().unwrap().last.num, 2);
     assert_same(&database, &chain, 1).await;
     other.shutdown().await;
     // A reader never leads.
     block(&chain, &[push("s0", 1)]);
-    assert!(timeout(Duration::from_millis(300), hears(&mut events, 3)).await.is_err());
+    assert!(timeout(Duration::from_millis(300), ear.hears(3)).await.is_err());
     reader.shutdown().await;
 }
 
@@ -162,16 +181,16 @@ async fn a_database_that_goes_away_and_comes_back_is_followed_on() {
     let database = Database::start();
     let chain = MemoryChain::new(Network::hive());
     let nodes = [node(&database, Some(&chain)).await, node(&database, Some(&chain)).await];
-    let mut events = nodes[1].events();
+    let mut ear = Ear::of(&nodes[1]);
     block(&chain, &[configure("s0")]);
-    hears(&mut events, 1).await;
+    ear.hears(1).await;
     for round in 0..3 {
         database.server.crash();
         block(&chain, &[push("s0", round)]);
         let error = nodes[0].cursor().await.unwrap_err();
         assert!(error.is_transient(), "{error:?}");
         database.server.start_again();
-        hears(&mut events, u64::from(round) + 2).await;
+        ear.hears(u64::from(round) + 2).await;
     }
     for node in nodes {
         node.shutdown().await;

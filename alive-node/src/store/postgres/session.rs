@@ -22,6 +22,9 @@ use super::{
 /// How much longer than the server we wait, before we take it for dead.
 const GRACE: Duration = Duration::from_secs(5);
 
+/// The longest that connecting may take, over all hosts that are named.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
 /// How long to wait for a lock of another session.
 const LOCK_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -53,8 +56,11 @@ impl Session {
         config: &PostgresStoreConfig,
         role: Role,
     ) -> Result<Self, PostgresStoreError> {
-        let (client, mut connection) =
-            config.connection.connect(NoTls).await.map_err(PostgresStoreError::Connect)?;
+        // The bound of the settings is that of the socket alone; a server that hangs would take us on for ever.
+        let connected = time::timeout(CONNECT_TIMEOUT, config.connection.connect(NoTls)).await;
+        let (client, mut connection) = connected
+            .map_err(|_| PostgresStoreError::Silent(CONNECT_TIMEOUT))?
+            .map_err(PostgresStoreError::Connect)?;
         let (ended, told) = (CancellationToken::new(), Arc::new(Notify::new()));
         let (guard, tell) = (ended.clone().drop_guard(), Arc::clone(&told));
         let driver = tokio::spawn(async move {
