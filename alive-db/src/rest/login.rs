@@ -10,6 +10,7 @@ use std::{
 };
 
 use alive_core::backend::{AccountKeys as _, SharedAccountKeys, SharedSignatureScheme};
+use zeroize::Zeroizing;
 
 use crate::{
     database::{Database, DatabaseError},
@@ -40,7 +41,7 @@ impl<D: Database> RestApi<D> {
         if known.is_some_and(|index| !index.entries.is_empty()) {
             return Err(UserError::Taken);
         }
-        let (alias_text, password) = (alias.to_owned(), password.to_owned());
+        let (alias_text, password) = (alias.to_owned(), Zeroizing::new(password.to_owned()));
         let random = random()?;
         let state = self.shared.database.next_state();
         let made = self.work(move || {
@@ -92,7 +93,7 @@ impl<D: Database> RestApi<D> {
             Who::Alias(alias) => (alias.into(), self.open(alias, password).await?),
             Who::Key(public) => self.open_by_key(public, password).await?,
         };
-        let (new, random) = (new.to_owned(), random()?);
+        let (new, random) = (Zeroizing::new(new.to_owned()), random()?);
         let state = self.shared.database.next_state();
         let made = self.work(move || {
             let delta = Account::change_password(&new, &keys, random, state)?;
@@ -133,7 +134,7 @@ impl<D: Database> RestApi<D> {
     }
 
     async fn try_password(&self, account: Account, password: &str) -> Result<KeyPair, UserError> {
-        let password = password.to_owned();
+        let password = Zeroizing::new(password.to_owned());
         self.work(move || Ok(account.open(&password)?)).await
     }
 
