@@ -337,7 +337,7 @@ fn url(address: Option<SocketAddr>, given: &HttpAddress) -> String {
 
 #[cfg(test)]
 mod tests {
-    use clap::Parser;
+    use clap::{CommandFactory as _, Parser};
 
     use super::*;
 
@@ -390,6 +390,18 @@ mod tests {
         assert_eq!((&*tokens.auth_identifier, tokens.timeout_blocks), ("x", 5));
         assert_eq!(tokens.expiry, Duration::from_secs(9));
         assert_eq!(args.hive_nodes, ["http://h"]);
+    }
+
+    #[test]
+    fn every_variable_of_the_original_is_understood_or_known_to_be_of_no_use() {
+        let command = Cli::command();
+        let mut known: Vec<_> = command.get_arguments().filter_map(|arg| arg.get_env()).collect();
+        // Read where it is needed: no secret is a flag.
+        known.push("ALIVEDB_LOGIN_PASSWORD".as_ref());
+        for name in Settings::NAMES.iter().filter(|name| !WITHOUT_USE.contains(name)) {
+            let variable = Settings::environment_name(name);
+            assert!(known.contains(&variable.as_ref()), "{variable}");
+        }
     }
 
     #[test]

@@ -15,23 +15,34 @@ use crate::support::{Running, alive, free_port, get, playlist, sample, stdout};
 pub(crate) struct Setting {
     folder: tempfile::TempDir,
     _devnet: Running,
+    network: &'static str,
     chain: String,
-    wif: String,
+    key: String,
 }
 
 impl Setting {
     pub(crate) fn new() -> Self {
-        let args = ["devnet", "--listen", "127.0.0.1:0", "--account", "alice=secret"];
-        let mut devnet = Running::start(alive(&[&args[..], &["--block-time", "100ms"]].concat()));
+        Self::on("devnet")
+    }
+
+    fn on(network: &'static str) -> Self {
+        let args = ["devnet", "--listen", "127.0.0.1:0", "--account", "alice:secret"];
+        let time = ["--block-time", "100ms", "--network", network];
+        let mut devnet = Running::start(alive(&[&args[..], &time].concat()));
         let chain = devnet.line("listening on ");
-        let derived = alive(&["key", "derive", "--account", "alice"])
-            .env("ALIVE_MASTER_PASSWORD", "secret")
-            .output()
-            .unwrap();
-        let wif = stdout(&derived).lines().next().unwrap().replace("private ", "");
+        let key = match network {
+            "avalon" => alive_avalon::devnet::dev_key("alice", "secret").to_base58().to_string(),
+            _ => {
+                let derived = alive(&["key", "derive", "--account", "alice"])
+                    .env("ALIVE_MASTER_PASSWORD", "secret")
+                    .output()
+                    .unwrap();
+                stdout(&derived).lines().next().unwrap().replace("private ", "")
+            }
+        };
         let folder = tempfile::tempdir().unwrap();
         std::fs::create_dir(folder.path().join("recording")).unwrap();
-        Self { folder, _devnet: devnet, chain, wif }
+        Self { folder, _devnet: devnet, network, chain, key }
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
@@ -42,12 +53,14 @@ impl Setting {
         let mut command = alive(args);
         command
             .current_dir(self.folder.path())
-            .env("ALIVE_NETWORK", "devnet")
+            .env("ALIVE_NETWORK", self.network)
             .env("ALIVE_HIVE_NODE", &self.chain)
+            .env("ALIVE_AVALON_NODE", &self.chain)
             .env("ALIVE_CHAIN_POLL_MS", "20")
             .env("ALIVE_ACCOUNT", "alice")
             .env("ALIVE_LINK", "live")
-            .env("ALIVE_POSTING_KEY", &self.wif);
+            .env("ALIVE_POSTING_KEY", &self.key)
+            .env("ALIVE_AVALON_KEY", &self.key);
         command
     }
 
@@ -175,6 +188,26 @@ async fn a_stream_reaches_a_node_through_a_server_of_its_own() {
     stream.line("stream5.ts: cached");
     assert_eq!(listed(port, 6).await[..2], uris, "in order");
     assert_nothing_pushed(port).await;
+}
+
+/// Avalon keeps how far a stream is; what its live key is nobody is asked there.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_on_avalon_reaches_a_node_in_the_same_way() {
+    let setting = Setting::on("avalon");
+    setting.configure(&[]);
+    let (gun, port) = (free_port(), free_port());
+    let url = format!("http://127.0.0.1:{gun}/gun");
+    let _node = setting.node(port, &["--live-listen", &format!("127.0.0.1:{gun}")]);
+    let mut command = setting.command(&["stream", "--folder", "recording", "--live-peer", &url]);
+    command.args(["--interval", "300", "--planned-hours", "0"]);
+    let mut stream = Running::start(command);
+    let key = stream.line("live key ");
+    assert!(stream.line("live key in block ").ends_with(" of avalon"));
+    setting.record(0);
+    setting.record(1);
+    listed(port, 2).await;
+    assert_nothing_pushed(port).await;
+    assert_eq!(info(port, "get_stream_info").await["l2_pub"], *key);
 }
 
 /// Who dies in the middle: the node, which is the relay itself, or the server between streamer and node.
