@@ -3,7 +3,10 @@
 //! Their addresses hold a hash of all of them, so browsers and caches keep them for ever, and a page never meets parts of
 //! another version. hls.js is a copy of the published file; `assets/hls.VERSION.txt` tells of which.
 
-use std::{io::Write as _, sync::LazyLock};
+use std::{
+    io::Write as _,
+    sync::{Arc, LazyLock},
+};
 
 use alive_storage::serve::http::{has, not_modified, set};
 use axum::{
@@ -109,7 +112,7 @@ pub(super) async fn asset(
 pub(super) struct Text {
     bytes: Bytes,
     gzip: Option<Bytes>,
-    etag: Box<str>,
+    etag: Arc<str>,
 }
 
 impl Text {
