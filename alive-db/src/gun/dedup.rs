@@ -48,13 +48,20 @@ impl Dedup {
     /// Whether an id was not seen lately; it is from now on.
     pub fn is_new(&mut self, id: &Text, now: Instant) -> bool {
         let key = self.hasher.hash_one(id);
-        self.insert(key, now)
+        self.insert(key, now, true)
+    }
+
+    /// Whether an id was not seen within [`LIFETIME`](Self::LIFETIME) by this call; unlike with [`is_new`](Self::is_new),
+    /// asking again does not lengthen the time.
+    pub fn is_due(&mut self, id: &Text, now: Instant) -> bool {
+        let key = self.hasher.hash_one(id);
+        self.insert(key, now, false)
     }
 
     /// Whether an answer with these values to this question was not seen lately; it is from now on.
     pub fn is_new_answer(&mut self, re: &Text, hash: i32, now: Instant) -> bool {
         let key = self.hasher.hash_one((re, hash));
-        self.insert(key, now)
+        self.insert(key, now, true)
     }
 
     /// How many are remembered.
@@ -67,10 +74,12 @@ impl Dedup {
         self.seen.is_empty()
     }
 
-    fn insert(&mut self, key: u64, now: Instant) -> bool {
+    fn insert(&mut self, key: u64, now: Instant, is_use: bool) -> bool {
         self.forget(now);
         if let Some(used) = self.seen.get_mut(&key) {
-            *used = now;
+            if is_use {
+                *used = now;
+            }
             return false;
         }
         if self.seen.len() >= self.capacity
@@ -117,6 +126,15 @@ mod tests {
         assert!(!dedup.is_new(&"a".into(), at(25)), "9 s are not yet over");
         assert!(dedup.is_new(&"a".into(), at(35)));
         assert_eq!(dedup.len(), 1);
+    }
+
+    #[test]
+    fn what_is_due_is_so_every_nine_seconds_however_often_one_asks() {
+        let (mut dedup, start) = (Dedup::default(), Instant::now());
+        let due: Vec<_> = (0..=20)
+            .filter(|secs| dedup.is_due(&"a".into(), start + Duration::from_secs(*secs)))
+            .collect();
+        assert_eq!(due, [0, 10, 20]);
     }
 
     #[test]

@@ -168,6 +168,18 @@ impl Hub {
         }
     }
 
+    /// Asks the dialled peers again for what the own process follows. They should have told; but a relay of npm tells
+    /// nobody of what was ahead of its clock when it came, even by a millisecond.
+    pub(super) fn ask_for_watched(&mut self, now: Now) {
+        let links = self.dialled(None);
+        let souls: Vec<_> = self.watches.souls().filter(|_| !links.is_empty()).collect();
+        for query in souls.into_iter().map(Query::node) {
+            for link in &links {
+                self.send_get(*link, &query, now);
+            }
+        }
+    }
+
     /// The links that wait for an answer.
     pub(super) fn askers(&self, query: &Query) -> Vec<LinkId> {
         let ask = self.asks.pending.get(query);
@@ -282,8 +294,8 @@ impl Hub {
             let others = self.audiences.of(&query.soul).filter(|link| Some(*link) != except);
             asked = others.take(ASKED_PEERS).collect();
         }
-        // What all were asked for a moment ago, and would have told us of since, they need not be asked again.
-        let is_new = self.asks.tried.is_new(&query.soul, now.at);
+        // What all were asked for a moment ago, and should have told us of since, they need not be asked again yet.
+        let is_new = self.asks.tried.is_due(&query.soul, now.at);
         if (asked.is_empty() && !may_return) || (!is_found && is_told_of && !is_new) {
             return self.answer(&asker, query, now);
         }

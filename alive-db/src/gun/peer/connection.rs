@@ -135,21 +135,26 @@ impl Connection {
         let start = Instant::now();
         let mut budget = LinkIntake::new(self.intake.limits(), start.into_std());
         let mut heard = start;
-        let mut beat = start + self.limits.heartbeat;
+        // Made once, not for every message: each registers with the runtime.
+        let (cancelled, beat) =
+            (self.cancel.cancelled(), sleep_until(start + self.limits.heartbeat));
+        tokio::pin!(cancelled, beat);
         let mut resume: Option<Instant> = None;
         loop {
             if let ControlFlow::Break(ended) = self.write(socket).await {
                 return ended;
             }
             tokio::select! {
-                () = self.cancel.cancelled() => return Ended::Cancelled,
+                () = &mut cancelled => return Ended::Cancelled,
                 () = self.outbox.filled() => {}
-                () = sleep_until(resume.unwrap_or(beat)), if resume.is_some() => resume = None,
-                () = sleep_until(beat) => {
+                () = async { sleep_until(resume.unwrap_or(start)).await }, if resume.is_some() => {
+                    resume = None;
+                }
+                () = &mut beat => {
                     if heard.elapsed() >= self.limits.silence {
                         return Ended::Dropped(DropReason::Silent);
                     }
-                    beat = Instant::now() + self.limits.heartbeat;
+                    beat.as_mut().reset(Instant::now() + self.limits.heartbeat);
                     if self.side == Side::Accepted {
                         self.outbox.push(&"[]".into());
                     }
@@ -232,10 +237,12 @@ impl Connection {
         S: AsyncRead + AsyncWrite + Unpin,
     {
         tokio::select! {
-            () = self.outbox.overflowed() => {}
+            // Mostly all can be written at once, and nothing has to be waited for.
+            biased;
             written = self.write_all(socket) => if let Err(ended) = written {
                 return ControlFlow::Break(ended);
             },
+            () = self.outbox.overflowed() => {}
         }
         match self.outbox.closed() {
             Some(reason) => ControlFlow::Break(Ended::Dropped(reason)),

@@ -1,7 +1,7 @@
 //! Peers that dial each other.
 
 use super::{net::Net, *};
-use crate::gun::{DropReason, NodeDelta};
+use crate::gun::{DropReason, NodeDelta, Origin};
 
 #[test]
 fn what_is_put_at_a_client_comes_to_one_that_joins_later_and_back() {
@@ -36,6 +36,34 @@ fn what_nobody_has_is_not_found_at_once_and_what_nobody_answers_in_time() {
     assert_eq!(net.outcome(0, got), None, "the relay may come back");
     net.wait(2_001);
     assert_eq!(net.outcome(0, got), Some(&Outcome::Got(None)));
+}
+
+/// A relay of npm keeps what is a moment ahead of its clock, and tells nobody.
+#[test]
+fn what_a_relay_did_not_tell_is_learned_all_the_same() {
+    let mut net = Net::new(2);
+    net.dial(0, 1);
+    net.peers[0].hub.watch(WatchId(1), "room".into(), net.now);
+    let got = net.get(0, Query::node("attic"));
+    net.settle();
+    assert_eq!(net.outcome(0, got), Some(&Outcome::Got(None)));
+    let (now, state) = (net.now, crate::gun::State::new(5.0).unwrap());
+    for soul in ["room", "attic"] {
+        let (graph, soul) = (&mut net.peers[1].hub.graph, soul.into());
+        graph.merge(&soul, &"n".into(), &"x".into(), state, Origin(1), now.at, now.millis);
+    }
+    // Asked for often, it is asked of the relay from time to time.
+    for second in 1..=10 {
+        net.wait(1_000);
+        let got = net.get(0, Query::node("attic"));
+        net.settle();
+        let is_found = matches!(net.outcome(0, got), Some(Outcome::Got(Some(_))));
+        assert_eq!(is_found, second > 9, "after {second} s");
+    }
+    assert!(net.peers[0].changes.is_empty());
+    net.wait(20_001);
+    assert_eq!(net.peers[0].changes.len(), 1, "what is followed is asked for anew");
+    assert_eq!(net.texts(0, "room"), [("n".to_owned(), "x".to_owned())]);
 }
 
 #[test]
