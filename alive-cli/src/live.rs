@@ -216,7 +216,9 @@ impl StreamerArgs {
             Some(who) => {
                 let password = self.password()?;
                 let writer = peer.log_in(who, &password).await;
-                writer.with_context(|| format!("AliveDB user {who}"))?
+                writer.with_context(|| {
+                    format!("AliveDB user {who}, asked of the peers that can be reached")
+                })?
             }
             None => {
                 let file = self.live_key_file.clone().unwrap_or_else(|| folder.join(KEY_FILE));

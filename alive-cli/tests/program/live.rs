@@ -9,7 +9,7 @@ use std::{
 use rstest::rstest;
 use serde_json::{Value, json};
 
-use crate::support::{Running, alive, free_port, get, playlist, sample, stdout};
+use crate::support::{Running, alive, free_port, get, playlist, run, sample, stdout};
 
 /// A chain that is too slow in taking segments: whatever a node lists has come over the live layer.
 pub(crate) struct Setting {
@@ -280,6 +280,38 @@ async fn a_node_connects_to_the_streamer_itself() {
     stream.line("stream2.ts: cached");
     let _node = setting.node(port, &["--live-peer", &url]);
     assert_eq!(listed(port, 3).await[..1], first);
+    assert_nothing_pushed(port).await;
+}
+
+/// A client of the original's API pushes, knowing nothing of this program, and a node lists it.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_client_of_the_api_pushes_reaches_a_node() {
+    let setting = Setting::new();
+    let args = ["db", "--data", "db", "--http-port", "0", "--gun-port", "0"];
+    let mut db = Running::start(setting.command(&args));
+    let (gun, api) = (db.line("peers at "), db.line("API at "));
+    let client = reqwest::Client::new();
+    let post = async |path: &str, body: Value| {
+        let answer = client.post(format!("{api}{path}")).json(&body).send().await.unwrap();
+        answer.error_for_status().unwrap().json::<Value>().await.unwrap()
+    };
+    let user = post("/createUser", json!({ "id": "original", "key": "correct horse" })).await;
+    setting.configure(&["--l2", "gundb", "--pub", user["pub"].as_str().unwrap()]);
+    let port = free_port();
+    let _node = setting.node(port, &["--live-peer", &gun]);
+    let mut ids = Vec::new();
+    for number in 0..3 {
+        let file = sample("ts-6x10s").join(format!("stream{number}.ts"));
+        let said = stdout(&run(&["cid", file.to_str().unwrap()]));
+        let id = said.split_whitespace().next().unwrap().to_owned();
+        let stream = json!({ "src": id, "len": 10.02 });
+        let body =
+            json!({ "network": "hive", "streamer": "alice", "link": "live", "stream": stream });
+        assert_eq!(post("/pushStream", body).await, json!({ "success": true }));
+        ids.push(id);
+        let uris = listed(port, ids.len()).await;
+        assert!(uris.iter().zip(&ids).all(|(uri, id)| uri.contains(id)), "{uris:?}");
+    }
     assert_nothing_pushed(port).await;
 }
 
