@@ -26,8 +26,13 @@ pub(super) struct Attempt {
 /// Where a transaction is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Found {
-    /// In this block.
-    InBlock(u64),
+    /// In a block.
+    InBlock {
+        /// Its number.
+        block: u64,
+        /// That of the head block.
+        head: u64,
+    },
     /// In no block so far.
     NotYet,
     /// In no block, and none can take it any more.
@@ -64,7 +69,7 @@ impl Attempt {
             if self.is_in(&block) {
                 // Whoever asks again after this has the block looked through again.
                 self.looked.pop_back();
-                return Ok(Found::InBlock(next));
+                return Ok(Found::InBlock { block: next, head });
             }
             // A block is built on the time of the one before it; after this one none can hold it.
             if block.time_ms() - self.ts_ms > TX_EXPIRATION_MS {

@@ -26,6 +26,8 @@ use super::{BACKEND, client::RpcClient, error::RpcError, node::ChainNode};
 pub struct AvalonBlockSourceConfig {
     /// The first block of interest.
     pub from_block: u64,
+    /// How many of the newest blocks are left alone: with as many as stay replaceable, nothing has to be taken back.
+    pub head_lag: u64,
     /// How many blocks behind the head is the last one that no node may replace any more. Leaders confirm a block before
     /// nodes serve it, so what this guards against is a node that was on a fork, or lied.
     pub irreversible_lag: u64,
@@ -44,6 +46,12 @@ impl AvalonBlockSourceConfig {
     #[must_use]
     pub fn from_block(self, number: u64) -> Self {
         Self { from_block: number, ..self }
+    }
+
+    /// Sets how many of the newest blocks are left alone.
+    #[must_use]
+    pub fn head_lag(self, blocks: u64) -> Self {
+        Self { head_lag: blocks, ..self }
     }
 
     /// Sets how many blocks stay replaceable.
@@ -70,6 +78,7 @@ impl Default for AvalonBlockSourceConfig {
     fn default() -> Self {
         Self {
             from_block: FIRST_PLAYLIST_BLOCK,
+            head_lag: 0,
             irreversible_lag: 20,
             leaders: BTreeMap::new(),
             page: 100,
@@ -116,6 +125,7 @@ impl AvalonBlockSource {
         let head = self.node.count().await?;
         let settled = head.saturating_sub(self.config.irreversible_lag);
         let irreversible = self.irreversible.fetch_max(settled, Ordering::Relaxed).max(settled);
+        let head = head.saturating_sub(self.config.head_lag);
         let found = |blocks| Next::Blocks { blocks, irreversible };
         if let Some(after) = after.filter(|after| after.num >= head) {
             if after.num > head {

@@ -42,21 +42,29 @@ const MAX_JSONS: usize = 64;
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct BroadcasterConfig {
+    /// How many blocks must stand on the one with the transaction before it counts as published.
+    pub confirmations: u64,
     /// Time between two looks for the transaction in a block.
     pub poll_interval: Duration,
 }
 
 impl BroadcasterConfig {
+    /// Sets how many blocks must stand on the one with the transaction.
+    #[must_use]
+    pub fn confirmations(self, blocks: u64) -> Self {
+        Self { confirmations: blocks, ..self }
+    }
+
     /// Sets the time between two looks.
     #[must_use]
     pub fn poll_interval(self, interval: Duration) -> Self {
-        Self { poll_interval: interval }
+        Self { poll_interval: interval, ..self }
     }
 }
 
 impl Default for BroadcasterConfig {
     fn default() -> Self {
-        Self { poll_interval: Duration::from_secs(1) }
+        Self { confirmations: 0, poll_interval: Duration::from_secs(1) }
     }
 }
 
@@ -255,7 +263,14 @@ impl AvalonBroadcaster {
                 }
             }
             match attempt.look(&self.node).await {
-                Ok(Found::InBlock(block)) => {
+                Ok(Found::InBlock { block, head })
+                    if head.saturating_sub(block) < self.config.confirmations =>
+                {
+                    silence = 0;
+                    // If its block is replaced, the next look finds it nowhere and it is sent again.
+                    must_send = false;
+                }
+                Ok(Found::InBlock { block, .. }) => {
                     self.forget(task);
                     let transaction = attempt.hash.to_string().into();
                     return Ok(Carried::InBlock(Receipt { transaction, block }));

@@ -13,8 +13,8 @@ use alive_avalon::{
 use alive_core::{
     AccountName, Link, Op,
     backend::{
-        AccountAuthority, Authority, BlockSource, Broadcaster, PublicKeyBytes, SharedBlockSource,
-        SharedBroadcaster,
+        AccountAuthority, Authority, BlockSource, Broadcaster, Next, PublicKeyBytes,
+        SharedBlockSource, SharedBroadcaster,
     },
     testing::{self, ChainDriver},
 };
@@ -241,4 +241,45 @@ async fn a_post_is_published_at_the_time_of_the_chain() {
     assert!(tx["ts"].as_i64().unwrap() >= super::support::START_MS);
     let wrong = alive_avalon::post::edit("alice", "none", &json, 1).unwrap();
     assert!(!alice.publish(&wrong).await.unwrap_err().is_transient());
+}
+
+#[tokio::test]
+async fn the_newest_blocks_are_left_alone_if_that_is_asked_for() {
+    let server = server(config()).await;
+    for _ in 0..10 {
+        server.with(step);
+    }
+    let config = AvalonBlockSourceConfig::default().irreversible_lag(4).head_lag(4);
+    let source = AvalonBlockSource::new(client([server.url().as_str()]), config);
+    let head = server.with(|chain| chain.head().num());
+    let next = source.next(None, 100).await.unwrap();
+    let Next::Blocks { blocks, irreversible } = next else { panic!("{next:?}") };
+    assert_eq!(blocks.last().map(|block| block.at.num), Some(head - 4));
+    assert_eq!(irreversible, head - 4, "nothing of it can be taken back");
+    let last = blocks.last().map(|block| block.at.clone());
+    let next = source.next(last.as_ref(), 100).await.unwrap();
+    assert!(matches!(&next, Next::Blocks { blocks, .. } if blocks.is_empty()), "{next:?}");
+}
+
+#[tokio::test]
+async fn a_broadcast_waits_for_as_many_blocks_as_are_asked_for() {
+    let server = server(config()).await;
+    let settings = BroadcasterConfig::default();
+    let settings = settings.confirmations(3).poll_interval(Duration::from_millis(2));
+    let client = client([server.url().as_str()]);
+    let alice = AvalonBroadcaster::new(client, "alice".parse().unwrap(), key("alice"), settings);
+    let op = Op::from_json(r#"{"op":2,"link":"show"}"#).unwrap();
+    let broadcast = alice.broadcast(&op);
+    tokio::pin!(broadcast);
+    let receipt = loop {
+        // Far more time than it takes to look: were it content with one block, it would be done before the next.
+        tokio::select! {
+            done = &mut broadcast => break done.unwrap(),
+            () = tokio::time::sleep(Duration::from_millis(50)) => {
+                server.with(step);
+            }
+        }
+    };
+    let head = server.with(|chain| chain.head().num());
+    assert!(head >= receipt.block + 3, "{} with head {head}", receipt.block);
 }
