@@ -1,7 +1,5 @@
 //! Who may sign for an account: [`Signatures`] judged by [`verify`].
 
-use std::collections::HashSet;
-
 use crate::{
     account::{Account, AccountKey},
     digest::Hash,
@@ -95,18 +93,18 @@ pub fn verify<'a>(
             Err(AuthorityError::Invalid)
         }
         Signatures::Multi(list) => {
-            let mut counted = HashSet::new();
+            let mut counted = vec![false; allowed.len()];
             let mut weight = 0_i64;
             for signature in list {
                 let (signature, id) = signature.ok_or(AuthorityError::Unrecoverable)?;
                 let key = signature.recover(digest, id).ok_or(AuthorityError::Unrecoverable)?;
-                let mut matches = false;
-                for (_, more) in allowed.iter().filter(|(known, _)| *known == key) {
-                    matches = true;
+                let same = allowed.iter().zip(&mut counted).filter(|((known, _), _)| *known == key);
+                for ((_, more), counted) in same {
+                    // A key that the account has twice counts twice, but all of its entries at once.
+                    if std::mem::replace(counted, true) {
+                        return Err(AuthorityError::Duplicate);
+                    }
                     weight = weight.saturating_add(*more);
-                }
-                if matches && !counted.insert(key) {
-                    return Err(AuthorityError::Duplicate);
                 }
             }
             if weight >= threshold {

@@ -7,6 +7,7 @@ mod block;
 mod bson;
 #[cfg(feature = "testing")]
 pub mod conformance;
+mod design_2021;
 #[cfg(feature = "devnet")]
 pub mod devnet;
 mod digest;
@@ -32,6 +33,7 @@ pub use authority::{AuthorityError, Signatures, verify as verify_signatures};
 pub use bandwidth::{Growing, Growth, MAX_BANDWIDTH};
 pub use block::{Block, BlockError, BlockHashing, FIRST_PLAYLIST_BLOCK};
 pub use bson::BsonRefusal;
+pub use design_2021::{Design2021, Refusal2021};
 pub use digest::{Hash, HashError};
 pub use json_ref::{JsonMember, JsonRef};
 pub use json_text::{JsonText, JsonTextError, JsonTextReason};

@@ -51,6 +51,34 @@ const works = {
       }
     }),
 
+  // Nanoseconds that hashing and signing, and hashing and verifying a transaction take.
+  bench: ({ transactions, key, millis }) => {
+    const signed = transactions.map((tx) => JSON.parse(JSON.stringify(tx)))
+    const sign = (tx) => {
+      delete tx.hash
+      delete tx.signature
+      return javalon.signMultisig([key], undefined, tx)
+    }
+    const pub = bs58.decode(javalon.privToPub(key))
+    const verify = (tx) => {
+      const { hash, signature, ...body } = tx
+      const computed = CryptoJS.SHA256(JSON.stringify(body)).toString()
+      const ok = secp256k1.ecdsaVerify(bs58.decode(signature[0][0]), Buffer.from(computed, 'hex'), pub)
+      if (!ok || computed !== hash) throw new Error('a signature that does not fit')
+    }
+    const each = (work) => {
+      // Once over all, so that the engine knows the code.
+      signed.forEach(work)
+      let count = 0
+      const start = process.hrtime.bigint()
+      do {
+        work(signed[count++ % signed.length])
+      } while (process.hrtime.bigint() - start < BigInt(millis) * 1_000_000n)
+      return Number(process.hrtime.bigint() - start) / count
+    }
+    return { sign: each(sign), verify: each(verify) }
+  },
+
   // Streams, posts and makes a key over a node, then reads all back.
   stream: async ({ node, account, key, streamKey, cid }) => {
     javalon.init({ api: [node] })

@@ -15,7 +15,8 @@ use std::{
 
 use serde_json::Value;
 
-const SOURCES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/js");
+/// Benches share this file.
+const SOURCES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../alive-avalon/tests/js");
 /// How often an installation is tried: registries have bad moments.
 const ATTEMPTS: u64 = 3;
 
