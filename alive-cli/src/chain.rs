@@ -251,7 +251,13 @@ impl Chain {
     ) -> anyhow::Result<AvalonBroadcaster> {
         let is_name = alive_avalon::is_user_name(account.as_str());
         ensure!(is_name, "{account} cannot be an account of {}", self.network);
-        let config = avalon::BroadcasterConfig::default().poll_interval(self.poll_interval);
+        let confirmations = match self.confirm {
+            Certainty::Irreversible => AvalonBlockSourceConfig::default().irreversible_lag,
+            Certainty::Seen => 0,
+        };
+        let config = avalon::BroadcasterConfig::default()
+            .confirmations(confirmations)
+            .poll_interval(self.poll_interval);
         Ok(AvalonBroadcaster::new(self.avalon_client()?, account, key, config))
     }
 
@@ -259,8 +265,14 @@ impl Chain {
     pub(crate) fn block_source(&self, from_block: u32) -> anyhow::Result<SharedBlockSource> {
         match &self.kind {
             Kind::Avalon => {
-                let config = AvalonBlockSourceConfig::default()
+                let config = AvalonBlockSourceConfig::default();
+                let head_lag = match self.follow {
+                    Reading::Head => 0,
+                    Reading::Irreversible => config.irreversible_lag,
+                };
+                let config = config
                     .from_block(self.avalon_from_block)
+                    .head_lag(head_lag)
                     .poll_interval(self.poll_interval);
                 let source = AvalonBlockSource::new(self.avalon_client()?, config);
                 Ok(SharedBlockSource::new(source))

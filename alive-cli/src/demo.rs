@@ -8,7 +8,7 @@ use std::{
 
 use alive_avalon::devnet as avalon;
 use alive_core::{
-    AccountName, ChainView, Configure, Link, Op, StreamId,
+    AccountName, ChainView, Configure, Link, Op, Settings, StreamId,
     backend::{Broadcaster as _, SharedStreamStore},
 };
 use alive_db::sea::KeyPair;
@@ -23,6 +23,7 @@ use crate::{
     asked_to_stop,
     attested::Attested,
     chain::{Chain, Kind, SigningKey},
+    configure::twins,
     key::random_key,
     live::LivePeer,
     node, output, progress,
@@ -195,18 +196,28 @@ impl Stage {
         let mut config = NodeConfig::default()
             .address(([127, 0, 0, 1], args.port).into())
             .playlists(PlaylistConfig::default().list(list));
-        let mut played: Vec<Played> = Vec::new();
+        let mut raised = Vec::new();
         for network in networks {
-            let (devnet, chain, key) = raise(network, &account, block_interval, folder).await?;
+            raised.push(raise(network, &account, block_interval, folder).await?);
+        }
+        let id =
+            |chain: &Chain| StreamId::new(chain.network().clone(), account.clone(), link.clone());
+        let ids: Vec<_> = raised.iter().map(|(_, chain, _)| id(chain)).collect();
+        let mut played: Vec<Played> = Vec::new();
+        for (devnet, chain, key) in raised {
             backends = backends.source(chain.block_source(1)?);
             if played.is_empty() {
                 config = config.network(chain.network().clone());
             }
             let broadcaster = chain.broadcaster(account.clone(), key)?;
-            let configure = Configure { storage: storage.kind, ..live.configure(link.clone())? };
+            let id = id(&chain);
+            let configure = Configure {
+                also: twins(&id, &ids, None)?,
+                storage: storage.kind,
+                ..live.configure(link.clone())?
+            };
             let configured = broadcaster.broadcast(&Op::Configure(configure)).await;
             configured.with_context(|| format!("configuring the stream on {}", chain.network()))?;
-            let id = StreamId::new(chain.network().clone(), account.clone(), link.clone());
             let backends = Backends::new(storage.put.clone(), broadcaster).live(live.cache.clone());
             played.push(Played { devnet, chain, id, backends });
         }
@@ -246,7 +257,8 @@ impl Stage {
                 played.id.network,
                 segments.len()
             );
-            attested.add(played.id.network.clone(), segments);
+            let settings = Settings::clone(&stream.info().settings);
+            attested.add(played.id.clone(), settings, &segments);
         }
         ensure!(attested.report() == 0, "the chains tell two streams");
         Ok(())

@@ -11,6 +11,7 @@ mod cost;
 mod db;
 mod demo;
 mod devnet;
+mod finished;
 mod haf;
 mod key;
 mod live;

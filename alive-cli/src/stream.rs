@@ -1,14 +1,24 @@
 //! `alive stream`: publishing what a recorder writes.
 
-use std::{net::SocketAddr, path::PathBuf, time::Duration};
+use std::{
+    net::SocketAddr,
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
+use alive_avalon::rpc::ResumeError;
 use alive_core::{
-    ChainView, Seq, StreamId,
-    backend::{Broadcaster as _, SharedBroadcaster, SharedLiveCache, SharedStorage},
+    ChainView, Network, Seq, StreamId,
+    backend::{Broadcaster as _, SharedBroadcaster, SharedLiveCache, SharedStorage, SourceError},
 };
 use alive_hive::cost::StreamPlan;
-use alive_streamer::{Backends, Session, SessionConfig};
+use alive_streamer::{Backends, Session, SessionConfig, Totals};
 use anyhow::{Context as _, bail, ensure};
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -16,6 +26,7 @@ use crate::{
     chain::Chain,
     configure::StreamArgs,
     cost,
+    finished::Finished,
     live::{Configured, StreamerArgs, Writer},
     node, output, progress,
     storage::{Ready, StorageArgs},
@@ -76,6 +87,12 @@ pub(crate) struct Args {
     storage: StorageArgs,
 }
 
+impl Args {
+    fn broadcaster(&self, chain: &Chain) -> anyhow::Result<SharedBroadcaster> {
+        chain.broadcaster(self.stream.account.clone(), chain.key(&self.stream.key)?)
+    }
+}
+
 pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
     args.storage.check_lasting()?;
     if args.serve.is_some() {
@@ -86,56 +103,43 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
         !args.purge || chains.len() == 1,
         "--purge with several networks would delete files that one of them still needs"
     );
-    let mut plans = Vec::new();
+    // What no waiting will help against is told before any file is made.
     for chain in &chains {
-        let plan = Plan::of(&args, chain, &chains).await;
-        plans.push(plan.with_context(|| chain.network().to_string())?);
+        let broadcaster = args.broadcaster(chain);
+        broadcaster.with_context(|| chain.network().to_string())?;
     }
-    warn_of_cost(&args, &chains).await?;
+    let plan = match &chains[..] {
+        [one] => {
+            let plan = Plan::of(&args, one, &chains).await?;
+            warn_of_cost(&args, one, &chains).await?;
+            Some(plan)
+        }
+        _ => None,
+    };
     let storage = args.storage.open(&args.data.join("store")).await;
     let storage = storage.with_context(|| format!("storage of {}", args.data.display()))?;
     let live = args.live.start(&args.data).await.context("live layer")?;
-    let outcome = match &live {
-        None => publish(&args, plans, &storage).await,
-        Some((_, writer)) => match share(&args, plans, writer).await {
-            Ok(plans) => publish(&args, plans, &storage).await,
-            Err(error) => Err(error),
-        },
-    };
-    if let Some((peer, _)) = live {
+    let (peer, writer) = live.unzip();
+    let outcome = publish(args, chains, plan, &storage, writer).await;
+    if let Some(peer) = peer {
         peer.stop().await;
     }
     storage.shutdown().await;
     outcome
 }
 
-/// Makes segments go to the live layer, too, and the streams tell where they are there.
-async fn share(args: &Args, plans: Vec<Plan>, writer: &Writer) -> anyhow::Result<Vec<Plan>> {
-    // First what could be refused, then what changes something.
-    let mut ops = Vec::new();
-    for plan in &plans {
-        let op = args.live.operation(writer, &args.stream.link, &plan.live_key);
-        ops.push(op.with_context(|| plan.config.stream.network.to_string())?);
-    }
-    for (plan, op) in plans.iter().zip(ops) {
-        let Some(op) = op else { continue };
-        let network = &plan.config.stream.network;
-        let receipt = plan.broadcaster.broadcast(&op).await;
-        let receipt = receipt.with_context(|| format!("{network}: the key of the live layer"))?;
-        output::line(format_args!("live key in block {} of {network}", receipt.block));
-    }
-    let share = |plan| Plan { live: Some(writer.cache.clone()), ..plan };
-    Ok(plans.into_iter().map(share).collect())
-}
-
-/// Publishes on each chain what the recorder writes.
-async fn publish(args: &Args, plans: Vec<Plan>, storage: &Ready) -> anyhow::Result<()> {
-    let mut sessions = Vec::new();
-    for plan in plans {
-        let network = plan.config.stream.network.clone();
-        let session = plan.open(storage.put.clone()).await;
-        sessions.push(session.with_context(|| network.to_string())?);
-    }
+/// Publishes on each chain what the recorder writes. `plan` is that of the only one.
+async fn publish(
+    args: Args,
+    chains: Vec<Chain>,
+    plan: Option<Plan>,
+    storage: &Ready,
+    live: Option<Writer>,
+) -> anyhow::Result<()> {
+    let plan = match plan {
+        Some(plan) => Some(plan.shared(&args, live.as_ref()).await?),
+        None => None,
+    };
     let gateway = match (args.serve, &storage.content) {
         (None, _) | (_, None) => None,
         (Some(address), Some(content)) => {
@@ -151,8 +155,12 @@ async fn publish(args: &Args, plans: Vec<Plan>, storage: &Ready) -> anyhow::Resu
         asked_to_stop().await;
         canceller.cancel();
     });
-    let outcome = run_all(sessions, &stop).await;
-    if args.keep_serving && !stop.is_cancelled() {
+    let (put, keep_serving) = (storage.put.clone(), args.keep_serving);
+    let outcome = match plan {
+        Some(plan) => run_one(plan.open(put).await?, &stop).await,
+        None => run_all(args, chains, put, live, &stop).await,
+    };
+    if keep_serving && !stop.is_cancelled() {
         stop.cancelled().await;
     }
     watch.abort();
@@ -160,6 +168,136 @@ async fn publish(args: &Args, plans: Vec<Plan>, storage: &Ready) -> anyhow::Resu
         gateway.shutdown().await;
     }
     outcome
+}
+
+/// Publishes on several chains beside each other: one that fails does not stop the others, and one that cannot be reached
+/// at the start joins when it can. The first that begins is shown.
+async fn run_all(
+    args: Args,
+    chains: Vec<Chain>,
+    storage: SharedStorage,
+    live: Option<Writer>,
+    stop: &CancellationToken,
+) -> anyhow::Result<()> {
+    let start = Start {
+        old: Finished::in_folder(&args.folder),
+        shown: AtomicBool::new(false),
+        args,
+        chains,
+        storage,
+        live,
+        stop: stop.clone(),
+    };
+    let start = Arc::new(start);
+    let mut running = JoinSet::new();
+    for at in 0..start.chains.len() {
+        let start = Arc::clone(&start);
+        running.spawn(async move { start.run(at).await });
+    }
+    let outcomes = running.join_all().await;
+    let failed: Vec<_> =
+        outcomes.into_iter().flatten().map(|network| network.to_string()).collect();
+    ensure!(
+        failed.is_empty(),
+        "publishing failed on {}; run it again to go on there",
+        failed.join(", ")
+    );
+    Ok(())
+}
+
+/// What the sessions of several chains are begun with.
+struct Start {
+    args: Args,
+    chains: Vec<Chain>,
+    storage: SharedStorage,
+    /// Where segments go at once, if there is a live layer.
+    live: Option<Writer>,
+    stop: CancellationToken,
+    /// Recordings that were finished before any session began.
+    old: Finished,
+    /// Whether a session is shown.
+    shown: AtomicBool,
+}
+
+impl Start {
+    /// Publishes on one chain to the end; gives its network if that failed.
+    async fn run(&self, at: usize) -> Option<Network> {
+        let chain = self.chains.get(at)?;
+        let network = chain.network();
+        match self.publish_on(chain).await {
+            Ok(Some(totals)) => output::line(format_args!("{network}: {}", published(&totals))),
+            Ok(None) => output::line(format_args!("{network}: stopped before it could be reached")),
+            Err(error) => {
+                output::line(format_args!("{network}: FAILED {error:#}"));
+                return Some(network.clone());
+            }
+        }
+        None
+    }
+
+    /// `None` if it was stopped before it began.
+    async fn publish_on(&self, chain: &Chain) -> anyhow::Result<Option<Totals>> {
+        let begun = self.stop.run_until_cancelled(self.begin(chain)).await;
+        let Some(session) = begun.transpose()? else { return Ok(None) };
+        let is_shown = !self.shown.swap(true, Ordering::Relaxed);
+        let shown = is_shown.then(|| tokio::spawn(progress::show(session.progress())));
+        let outcome = session.run(self.stop.clone()).await;
+        if let Some(shown) = shown {
+            shown.await?;
+        }
+        Ok(Some(outcome?))
+    }
+
+    /// Tries until the chain can be reached.
+    async fn begin(&self, chain: &Chain) -> anyhow::Result<Session> {
+        let mut wait = FIRST_WAIT;
+        let mut is_late = false;
+        let plan = loop {
+            match Plan::of(&self.args, chain, &self.chains).await {
+                Ok(plan) => break plan,
+                Err(error) if may_pass(&error) => output::warning(format_args!(
+                    "{} cannot be reached, trying again in {} s: {error:#}",
+                    chain.network(),
+                    wait.as_secs()
+                )),
+                Err(error) => return Err(error),
+            }
+            tokio::time::sleep(wait).await;
+            wait = (wait * 2).min(LONGEST_WAIT);
+            is_late = true;
+        };
+        warn_of_cost(&self.args, chain, &self.chains).await?;
+        // Meanwhile the others have begun with what was recorded since the start; so does this one.
+        let accept =
+            self.args.accept_old || is_late && Finished::in_folder(&self.args.folder) != self.old;
+        let plan = plan.accept_old(accept).shared(&self.args, self.live.as_ref()).await?;
+        plan.open(self.storage.clone()).await
+    }
+}
+
+/// The wait before a chain is tried again that could not be reached at the start; it doubles.
+const FIRST_WAIT: Duration = Duration::from_secs(1);
+/// The longest such wait.
+const LONGEST_WAIT: Duration = Duration::from_secs(30);
+
+/// Whether waiting may help against an error.
+fn may_pass(error: &anyhow::Error) -> bool {
+    error.chain().any(|cause| {
+        if let Some(error) = cause.downcast_ref::<SourceError>() {
+            return error.is_transient();
+        }
+        if let Some(error) = cause.downcast_ref::<alive_avalon::rpc::RpcError>() {
+            return error.is_transient();
+        }
+        if let Some(ResumeError::Rpc(error)) = cause.downcast_ref() {
+            return error.is_transient();
+        }
+        cause.downcast_ref::<reqwest::Error>().is_some_and(|error| {
+            error.is_connect()
+                || error.is_timeout()
+                || error.status().is_some_and(|status| status.is_server_error())
+        })
+    })
 }
 
 /// The session that will publish on one chain: each has its own journal, sequence numbers and retries, and all share the
@@ -179,7 +317,7 @@ impl Plan {
         let stream = &args.stream;
         let id = stream.id(chain);
         let key = chain.key(&stream.key)?;
-        let broadcaster = chain.broadcaster(stream.account.clone(), key.clone())?;
+        let broadcaster = args.broadcaster(chain)?;
         let journal = args.data.join(format!("{}.{}.{}.journal", id.network, id.account, id.link));
         let (view, live_key) = match chain.kept_view(&id.account, &id.link, &key).await? {
             Some(view) => (Some(view), Configured::Unknown),
@@ -198,6 +336,25 @@ impl Plan {
         Ok(Self { config, broadcaster, view, live_key, live: None })
     }
 
+    /// Whether a recording that was finished before is taken.
+    fn accept_old(self, accept: bool) -> Self {
+        Self { config: self.config.accept_old(accept), ..self }
+    }
+
+    /// Makes segments go to the live layer, too, and the stream tell where they are there.
+    async fn shared(self, args: &Args, live: Option<&Writer>) -> anyhow::Result<Self> {
+        let Some(writer) = live else { return Ok(self) };
+        let network = &self.config.stream.network;
+        let op = args.live.operation(writer, &args.stream.link, &self.live_key);
+        if let Some(op) = op.with_context(|| network.to_string())? {
+            let receipt = self.broadcaster.broadcast(&op).await;
+            let receipt =
+                receipt.with_context(|| format!("{network}: the key of the live layer"))?;
+            output::line(format_args!("live key in block {} of {network}", receipt.block));
+        }
+        Ok(Self { live: Some(writer.cache.clone()), ..self })
+    }
+
     async fn open(self, storage: SharedStorage) -> anyhow::Result<Session> {
         let mut backends = Backends::new(storage, self.broadcaster);
         if let Some(live) = self.live {
@@ -207,51 +364,28 @@ impl Plan {
     }
 }
 
-/// Runs each session to its end: one that fails does not stop the others. The first one is shown.
-pub(crate) async fn run_all(
-    sessions: Vec<Session>,
-    stop: &CancellationToken,
-) -> anyhow::Result<()> {
-    let is_one = sessions.len() == 1;
-    let shown = sessions.first().map(|first| tokio::spawn(progress::show(first.progress())));
-    let mut running = tokio::task::JoinSet::new();
-    for session in sessions {
-        let (network, stop) = (session.stream().network.clone(), stop.clone());
-        running.spawn(async move { (network, session.run(stop).await) });
-    }
-    let mut failed = Vec::new();
-    while let Some(ended) = running.join_next().await {
-        let (network, totals) = ended?;
-        match totals {
-            Ok(totals) => {
-                let on = if is_one { String::new() } else { format!("{network}: ") };
-                output::line(format_args!(
-                    "{on}published {} segments, {}, in {} chunks and {} operations; {} lost",
-                    totals.segments,
-                    output::bytes(totals.bytes),
-                    totals.chunks,
-                    totals.operations,
-                    totals.lost
-                ));
-            }
-            Err(error) if is_one => return Err(error.into()),
-            Err(error) => {
-                output::line(format_args!("{network}: FAILED {}", output::causes(&error)));
-                failed.push(network.to_string());
-            }
-        }
-    }
-    if let Some(shown) = shown {
-        shown.await?;
-    }
-    if failed.is_empty() {
-        return Ok(());
-    }
-    bail!("publishing failed on {}; run it again to go on there", failed.join(", "))
+/// Runs the only session to its end and shows it.
+async fn run_one(session: Session, stop: &CancellationToken) -> anyhow::Result<()> {
+    let shown = tokio::spawn(progress::show(session.progress()));
+    let totals = session.run(stop.clone()).await?;
+    output::line(published(&totals));
+    shown.await?;
+    Ok(())
+}
+
+fn published(totals: &Totals) -> String {
+    format!(
+        "published {} segments, {}, in {} chunks and {} operations; {} lost",
+        totals.segments,
+        output::bytes(totals.bytes),
+        totals.chunks,
+        totals.operations,
+        totals.lost
+    )
 }
 
 /// Says before the stream starts that its account cannot pay for it.
-async fn warn_of_cost(args: &Args, chains: &[Chain]) -> anyhow::Result<()> {
+async fn warn_of_cost(args: &Args, chain: &Chain, chains: &[Chain]) -> anyhow::Result<()> {
     let StreamArgs { account, link, .. } = &args.stream;
     let hours = Duration::try_from_secs_f64(args.planned_hours * 3600.0);
     let length = hours.context("--planned-hours")?;
@@ -260,11 +394,9 @@ async fn warn_of_cost(args: &Args, chains: &[Chain]) -> anyhow::Result<()> {
     }
     let interval = seconds(args.interval).context("--interval")?;
     let plan = StreamPlan::new(account.clone(), link.clone(), length).interval(interval);
-    for chain in chains {
-        if let Some(warning) = cost::warning(chain, plan.clone()).await {
-            let on = if let [_] = chains { "" } else { &format!(" on {}", chain.network()) };
-            output::warning(format_args!("{account} cannot pay for the stream{on}: {warning}"));
-        }
+    if let Some(warning) = cost::warning(chain, plan).await {
+        let on = if let [_] = chains { "" } else { &format!(" on {}", chain.network()) };
+        output::warning(format_args!("{account} cannot pay for the stream{on}: {warning}"));
     }
     Ok(())
 }

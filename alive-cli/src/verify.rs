@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use alive_core::{
-    AccountName, Chunk, ContentId, GatewayUrl, Index, Link, Segment, Seq, Stream,
+    AccountName, Chunk, GatewayUrl, Index, Link, Segment, Seq, Settings, Stream, StreamId,
     backend::{SharedStorage, Storage as _},
 };
 use alive_playlist::probe::{agrees, probe_ts};
@@ -83,7 +83,8 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
             tally.problems
         ));
         problems += tally.problems;
-        attested.add(network.clone(), tally.segments);
+        let id = StreamId::new(network.clone(), account.clone(), link.clone());
+        attested.add(id, Settings::clone(&info.settings), &tally.segments);
     }
     problems += attested.report();
     if problems > 0 {
@@ -96,8 +97,8 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
 #[derive(Debug, Default)]
 struct Tally {
     pushes: usize,
-    /// The content of each, in order.
-    segments: Vec<ContentId>,
+    /// Each in order.
+    segments: Vec<Segment>,
     bytes: u64,
     problems: usize,
 }
@@ -139,23 +140,23 @@ async fn read_chain(
     Ok(index)
 }
 
-/// The content of every segment of a stream, in order.
+/// Every segment of a stream, in order.
 ///
 /// # Errors
 /// A chunk cannot be had or read.
 pub(crate) async fn segments(
     stream: &Stream,
     storage: &SharedStorage,
-) -> anyhow::Result<Vec<ContentId>> {
+) -> anyhow::Result<Vec<Segment>> {
     let mut segments = Vec::new();
     for (seq, pushed) in stream.pushes() {
         if let Some(segment) = pushed.segment() {
-            segments.push(segment.content);
+            segments.push(segment);
             continue;
         }
         let bytes = storage.get(&pushed.src, Chunk::MAX_BYTES).await;
         let chunk = Chunk::decode(&bytes.with_context(|| format!("push {seq}"))?)?;
-        segments.extend(chunk.segments().iter().map(|segment| segment.content));
+        segments.extend_from_slice(chunk.segments());
     }
     Ok(segments)
 }
@@ -191,7 +192,7 @@ async fn walk(stream: &Stream, storage: &SharedStorage, tally: &mut Tally) {
 }
 
 async fn check_segment(seq: Seq, segment: &Segment, storage: &SharedStorage, tally: &mut Tally) {
-    tally.segments.push(segment.content);
+    tally.segments.push(*segment);
     if segment.flags.gap() {
         output::line(format_args!("push {seq}: {} is marked as lost", segment.content));
         return;

@@ -3,9 +3,10 @@
 use std::{
     path::{Path, PathBuf},
     process::Command,
+    time::Duration,
 };
 
-use crate::support::{Running, alive, free_port, run, sample, stdout};
+use crate::support::{Running, alive, free_port, get, playlist, run, sample, stdout};
 use rstest::rstest;
 
 /// Both chains and the streamer's folders.
@@ -62,6 +63,18 @@ impl Setting {
     }
 }
 
+impl Setting {
+    /// The streamer, who serves the content at a port.
+    fn stream(&self, content_port: u16) -> Command {
+        let mut stream =
+            self.signed(&["stream", "--from-block", "1", "--interval", "0.2", "--end"]);
+        stream.arg("--folder").arg(self.path("recording")).arg("--data").arg(self.path("streamer"));
+        stream.args(["--serve", &format!("127.0.0.1:{content_port}"), "--keep-serving"]);
+        stream.env("ALIVE_ACCEPT_OLD", "true");
+        stream
+    }
+}
+
 /// Adds one segment to a recording and lists it.
 fn record(folder: &Path, number: usize, last: bool) {
     let from = sample("ts-6x10s").join(format!("stream{number}.ts"));
@@ -77,10 +90,45 @@ fn record(folder: &Path, number: usize, last: bool) {
     std::fs::rename(folder.join("list.tmp"), folder.join("stream.m3u8")).unwrap();
 }
 
+/// A node over both chains, whose content a streamer serves, and the address of the stream's list there.
+fn node(setting: &Setting, content_port: u16) -> (Running, String) {
+    let content = format!("http://127.0.0.1:{content_port}");
+    let mut command = setting.both(&["node", "--listen", "127.0.0.1:0", "--content", &content]);
+    command.arg("--data").arg(setting.path("node"));
+    let mut node = Running::start(command);
+    let url = node.line("listening on ");
+    (node, url)
+}
+
+/// Waits until the list at a node has as many segments, and gives their addresses and whether it has ended.
+async fn listed(url: &str, segments: usize, ended: bool) -> Vec<String> {
+    let list = format!("{url}/stream/alice/twice.m3u8");
+    let deadline = std::time::Instant::now() + Duration::from_mins(2);
+    loop {
+        let found = playlist(&list).await;
+        if let Some((uris, _)) =
+            found.as_ref().filter(|(uris, end)| uris.len() >= segments && *end == ended)
+        {
+            return uris.clone();
+        }
+        assert!(std::time::Instant::now() < deadline, "the list never came so far: {found:?}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+/// The networks that attest each segment of the list.
+async fn attested(url: &str) -> Vec<Vec<String>> {
+    let page = get(&format!("{url}/v1/streams/alice/twice/segments")).await.unwrap();
+    let page: serde_json::Value = page.json().await.unwrap();
+    let rows = page["segments"].as_array().unwrap().iter();
+    rows.map(|row| row["attested"].as_object().unwrap().keys().cloned().collect()).collect()
+}
+
 #[rstest]
 #[case::hive("hive", "avalon")]
 #[case::avalon("avalon", "hive")]
-fn a_chain_that_dies_in_the_middle_loses_nothing_and_stops_nobody(
+#[tokio::test]
+async fn a_chain_that_dies_in_the_middle_loses_nothing_and_stops_nobody(
     #[case] dies: &str,
     #[case] lives: &str,
 ) {
@@ -89,23 +137,31 @@ fn a_chain_that_dies_in_the_middle_loses_nothing_and_stops_nobody(
     let configured = setting.signed(&["configure"]).output().unwrap();
     assert!(configured.status.success(), "{}", String::from_utf8_lossy(&configured.stderr));
     let recording = setting.path("recording");
-    let (recording_text, data) = (recording.to_str().unwrap(), setting.path("streamer"));
-    let args = ["stream", "--folder", recording_text, "--data", data.to_str().unwrap()];
-    let mut stream = setting.signed(&args);
-    stream.args(["--from-block", "1", "--interval", "0.2", "--end", "--accept-old"]);
+    let data = setting.path("streamer");
+    let content_port = free_port();
+    let (_node, url) = node(&setting, content_port);
     record(&recording, 0, false);
     record(&recording, 1, false);
-    let mut stream = Running::start(stream);
-    // The first chain that is named is the one whose progress is shown.
+    let mut stream = Running::start(setting.stream(content_port));
+    // The first chain that begins is the one whose progress is shown.
     stream.line("push 0 in block ");
+    let first = listed(&url, 1, false).await;
     victim.kill();
     for number in 2..6 {
         record(&recording, number, number == 5);
     }
-    // The living chain is done while the other is gone.
+    // The living chain is done while the other is gone, and the node's list with it.
     stream.line(&format!("{lives}: published 6 segments"));
+    let uris = listed(&url, 6, true).await;
+    assert_eq!(uris.len(), 6);
+    assert_eq!(uris[..first.len()], first, "what players have stays");
+    assert!(attested(&url).await.iter().all(|networks| networks.contains(&lives.to_owned())));
     let _victim = setting.devnet(dies);
     stream.line(&format!("{dies}: published 6 segments"));
+    assert_eq!(listed(&url, 6, true).await, uris, "the chain that is back tells the same");
+    while attested(&url).await.iter().any(|networks| networks.len() < 2) {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
     // Its store has one user at a time.
     stream.kill();
     let store = data.join("store");
@@ -115,6 +171,54 @@ fn a_chain_that_dies_in_the_middle_loses_nothing_and_stops_nobody(
     let errors = String::from_utf8_lossy(&verified.stderr);
     assert!(verified.status.success(), "{text}{errors}");
     assert!(text.contains("merged: 6 segments, 6 on every network"), "{text}");
+    assert!(!text.contains("do not name each other"), "{text}");
+}
+
+/// The chain that cannot be reached at the start joins when it can, with all that was recorded meanwhile.
+#[rstest]
+#[case::hive("hive", "avalon")]
+#[case::avalon("avalon", "hive")]
+fn a_chain_that_is_down_at_the_start_joins_later_with_everything(
+    #[case] late: &str,
+    #[case] there: &str,
+) {
+    let setting = Setting::new();
+    let (victim, _other) = (setting.devnet(late), setting.devnet(there));
+    let configured = setting.signed(&["configure"]).output().unwrap();
+    assert!(configured.status.success(), "{}", String::from_utf8_lossy(&configured.stderr));
+    victim.kill();
+    let recording = setting.path("recording");
+    record(&recording, 0, false);
+    let mut command = setting.stream(free_port());
+    // A recording that is finished by the time at which the late chain joins is not an old one.
+    command.env("ALIVE_ACCEPT_OLD", "false");
+    let mut stream = Running::start(command);
+    stream.line("push 0 in block ");
+    for number in 1..3 {
+        record(&recording, number, number == 2);
+    }
+    stream.line(&format!("{there}: published 3 segments"));
+    let _victim = setting.devnet(late);
+    stream.line(&format!("{late}: published 3 segments"));
+}
+
+#[test]
+fn irreversible_blocks_are_waited_for_on_both_chains() {
+    let setting = Setting::new();
+    let (_hive, _avalon) = (setting.devnet("hive"), setting.devnet("avalon"));
+    let mut configure = setting.signed(&["configure", "--confirm", "irreversible"]);
+    let configured = configure.output().unwrap();
+    let text = stdout(&configured);
+    assert!(configured.status.success(), "{}", String::from_utf8_lossy(&configured.stderr));
+    assert_eq!(text.matches("in block ").count(), 2, "{text}");
+    // The configures stand below the last irreversible block, so that who reads those only finds them.
+    let store = setting.path("streamer/store");
+    std::fs::create_dir_all(&store).unwrap();
+    let verify =
+        ["verify", "alice/twice", "--follow", "irreversible", "--store", store.to_str().unwrap()];
+    let verified = setting.both(&verify).output().unwrap();
+    let errors = String::from_utf8_lossy(&verified.stderr);
+    assert!(verified.status.success(), "{}{errors}", stdout(&verified));
 }
 
 #[rstest]
