@@ -4,7 +4,7 @@ use std::{io, net::SocketAddr, time::Duration};
 
 use alive_core::{
     Network,
-    backend::{BlockSource as _, Cursor, SharedStreamStore, StoreError, StreamStore as _},
+    backend::{Cursor, SharedStreamStore, StoreError, StreamStore as _},
 };
 use tokio::{net::TcpListener, sync::broadcast};
 use tokio_util::{
@@ -131,7 +131,7 @@ impl Node {
             let (store, resolver, cancel) =
                 (backends.store.clone(), resolver.clone(), cancel.clone());
             #[cfg(feature = "postgres")]
-            let network = source.network().clone();
+            let network = alive_core::backend::BlockSource::network(&source).clone();
             let indexer = move || {
                 Indexer::new(source.clone(), store.clone())
                     .page(config.page)

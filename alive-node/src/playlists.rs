@@ -41,7 +41,6 @@ pub use health::{Health, HoleReason, PushHealth, SegmentHealth, SeqRange};
 use keeper::Keeper;
 use text::Form;
 pub use text::ListText;
-#[cfg(feature = "stake")]
 pub(crate) use text::etag;
 use twins::Told;
 pub use view::Playlist;

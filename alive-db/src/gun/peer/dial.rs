@@ -63,6 +63,7 @@ struct Target {
     uri: Uri,
     host: String,
     port: u16,
+    #[cfg(feature = "tls")]
     is_secure: bool,
     #[cfg(feature = "tls")]
     tls: Option<super::tls::Tls>,
@@ -114,6 +115,7 @@ impl Target {
             uri,
             host,
             port,
+            #[cfg(feature = "tls")]
             is_secure,
             #[cfg(feature = "tls")]
             tls: None,

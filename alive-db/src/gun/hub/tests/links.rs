@@ -196,7 +196,7 @@ fn a_peer_that_connects_anew_replaces_its_dead_connection() {
     net.settle();
     // The other end of the first connection has not noticed yet that it is dead.
     let link = LinkId(500);
-    net.peers[1].hub.handle_connect(link, Side::Accepted, crate::gun::Origin(7), net.now);
+    net.peers[1].hub.handle_connect(link, Side::Accepted, Origin(7), net.now);
     net.say(1, link, r##"{"#":"h","dam":"?","pid":"peer00000","@":"x"}"##);
     assert_eq!(net.closed, [(1, old, DropReason::AlreadyConnected)]);
 }
