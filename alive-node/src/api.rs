@@ -2,6 +2,7 @@
 //!
 //! | route | answer |
 //! |---|---|
+//! | `/`, asked for by a browser | what is on, see [`crate::pages`] |
 //! | `/`, `/get_stream_info`, `/get_stream_chunks` | as the original server gives them, see [`halive`] |
 //! | `/stream/{author}/{link}`, the same with `.m3u8` | the list, see [`lists`] |
 //! | `/stream/{author}/{link}/health` | what the list lacks, and why |
@@ -29,6 +30,7 @@ mod streams;
 mod v1;
 
 pub(crate) use encoding::takes_gzip;
+pub(crate) use streams::IN_PATH;
 
 use std::{sync::Arc, time::Duration};
 
@@ -39,8 +41,8 @@ use alive_core::{
 use alive_storage::{SharedContentReader, serve::Gateway};
 use axum::{
     Router,
-    extract::Request,
-    http::{HeaderName, HeaderValue, Method, StatusCode, Uri, header},
+    extract::{Request, State},
+    http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header},
     middleware::{self, Next},
     response::{IntoResponse as _, Response},
     routing::get,
@@ -137,7 +139,7 @@ impl Api {
         #[cfg(feature = "stake")]
         let router = router.route("/stream/{author}/{link}/menu.m3u8", get(menu::menu));
         router
-            .route("/", get(halive::root))
+            .route("/", get(root))
             .route("/get_stream_info", get(halive::stream_info))
             .route("/get_stream_chunks", get(halive::stream_chunks))
             .route("/stream/{author}/{link}/health", get(lists::health))
@@ -163,6 +165,17 @@ impl Api {
     }
 }
 
+/// What is on, for browsers; for all others how far the index has come, as the original tells it.
+async fn root(State(api): State<Arc<Api>>, uri: Uri, headers: HeaderMap) -> Response {
+    let pages = api.pages.as_ref().filter(|pages| pages.asked_for(&headers));
+    let mut response = match pages {
+        Some(pages) => pages.home(uri.query(), &headers).await,
+        None => halive::root(State(Arc::clone(&api))).await,
+    };
+    response.headers_mut().append(header::VARY, HeaderValue::from_static("accept"));
+    response
+}
+
 fn cors() -> CorsLayer {
     let exposed = [
         header::ACCEPT_RANGES,
@@ -177,6 +190,8 @@ fn cors() -> CorsLayer {
         .allow_headers([header::RANGE, header::IF_NONE_MATCH, header::CACHE_CONTROL])
         .expose_headers(exposed.into_iter().chain(Gateway::EXPOSED).collect::<Vec<_>>())
         .max_age(PREFLIGHT)
+        // Nothing depends on the origin, so caches need not keep an answer for each. Source: `spec/livepeer.md`, 5.2.
+        .vary::<[HeaderName; 0]>([])
 }
 
 async fn bounded_uri(request: Request, next: Next) -> Response {

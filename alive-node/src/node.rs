@@ -94,7 +94,6 @@ impl Node {
         let content = backends.content.clone().filter(|_| config.presence.enabled);
         let presence = content.map(|content| Presence::new(content, config.presence));
         let pages = Pages::new(
-            config.network.clone(),
             backends.store.clone(),
             config.playlists.list.gateway.as_ref(),
             config.pages,

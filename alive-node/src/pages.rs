@@ -15,12 +15,16 @@ mod address;
 mod assets;
 mod config;
 mod document;
+mod home;
 mod policy;
 mod watch;
 
 use std::sync::Arc;
 
-use alive_core::{GatewayUrl, Network, StreamId, backend::SharedStreamStore};
+use alive_core::{
+    GatewayUrl, StreamId,
+    backend::{SharedStreamStore, StreamStore as _},
+};
 use axum::{
     Router,
     extract::{RawPathParams, State, rejection::RawPathParamsRejection},
@@ -29,10 +33,11 @@ use axum::{
     routing::get,
 };
 use maud::Markup;
+use percent_encoding::percent_decode_str;
 
 pub use self::config::PagesConfig;
-use self::{address::Site, policy::Framing};
-use crate::explain::Explained;
+use self::{address::Site, home::Home, policy::Framing};
+use crate::{clock::Clock, explain::Explained};
 
 /// The pages of a node. A clone gives the same ones.
 #[derive(Clone, Debug)]
@@ -40,8 +45,8 @@ pub(crate) struct Pages(Arc<Shared>);
 
 #[derive(Debug)]
 struct Shared {
-    network: Network,
     store: SharedStreamStore,
+    clock: Clock,
     config: PagesConfig,
     /// Where viewers fetch segments, best first; an empty one is this node.
     gateways: Vec<String>,
@@ -52,9 +57,8 @@ struct Shared {
 type Path = Result<RawPathParams, RawPathParamsRejection>;
 
 impl Pages {
-    /// Pages for streams of one network. `listed` is the gateway that the node's lists name.
+    /// Pages for the streams of a store. `listed` is the gateway that the node's lists name.
     pub(crate) fn new(
-        network: Network,
         store: SharedStreamStore,
         listed: Option<&GatewayUrl>,
         config: PagesConfig,
@@ -71,7 +75,8 @@ impl Pages {
         } else {
             [String::new()].into_iter().chain(named).collect()
         };
-        Self(Arc::new(Shared { network, store, config, gateways, policies }))
+        let clock = Clock::start();
+        Self(Arc::new(Shared { store, clock, config, gateways, policies }))
     }
 
     /// Their routes but `/`; none when the configuration wants none.
@@ -86,11 +91,30 @@ impl Pages {
             .with_state(self)
     }
 
+    /// Whether a request for `/` wants a page: browsers name the type, programs do not.
+    pub(crate) fn asked_for(&self, headers: &HeaderMap) -> bool {
+        let accepted = headers.get_all(header::ACCEPT).iter().filter_map(|list| list.to_str().ok());
+        let mut types = accepted.flat_map(|list| list.split([',', ';'])).map(str::trim);
+        self.0.config.enabled && types.any(|media_type| media_type == "text/html")
+    }
+
+    /// What is on. `after` of the query is where older streams begin; what is none is the beginning.
+    pub(crate) async fn home(&self, query: Option<&str>, headers: &HeaderMap) -> Response {
+        let after = query.and_then(|query| query.strip_prefix("after="));
+        let after = after.and_then(|mark| percent_decode_str(mark).decode_utf8().ok());
+        let after = after.and_then(|mark| mark.parse().ok());
+        match Home::look(&self.0.store, after, self.0.clock.now()).await {
+            Ok(home) => {
+                let site = Site::of(self.0.config.public_url.as_ref(), headers);
+                self.answer(StatusCode::OK, home.page(&site), Framing::Nowhere, headers)
+            }
+            Err(why) => self.failed(headers, &why),
+        }
+    }
+
     async fn stream_page(&self, path: Path, headers: &HeaderMap, framing: Framing) -> Response {
-        let Some(id) = stream_of(path).filter(|id| id.network == self.0.network) else {
-            return self.no_stream(headers);
-        };
-        let stored = match alive_core::backend::StreamStore::stream(&self.0.store, &id).await {
+        let Some(id) = stream_of(path) else { return self.no_stream(headers) };
+        let stored = match self.0.store.stream(&id).await {
             Ok(Some(stored)) => stored,
             Ok(None) => return self.no_stream(headers),
             Err(why) => return self.failed(headers, &why),

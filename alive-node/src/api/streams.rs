@@ -24,7 +24,7 @@ use super::{
 use crate::playlists::{ListText, Watched};
 
 /// What stands in a path as it is.
-pub(super) const IN_PATH: &AsciiSet =
+pub(crate) const IN_PATH: &AsciiSet =
     &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
 
 /// The renditions of a stream.

@@ -4,33 +4,35 @@ use std::fmt::{self, Display};
 
 use alive_core::{GatewayUrl, StreamId};
 use axum::http::{HeaderMap, header};
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use percent_encoding::utf8_percent_encode;
 
-/// What stands in a path as it is.
-const PATH_SEGMENT: &AsciiSet =
-    &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+use crate::api::IN_PATH;
 
 /// A part of a path: an account may have any name.
 pub(super) fn part(text: &str) -> impl Display + '_ {
-    utf8_percent_encode(text, PATH_SEGMENT)
+    utf8_percent_encode(text, IN_PATH)
 }
 
-/// `{root}/{network}/{account}/{link}`.
+/// `/{root}/{network}/{account}/{link}`.
 pub(super) fn page(root: &str, id: &StreamId) -> String {
     let StreamId { network, account, link } = id;
-    format!("/{root}/{}/{}/{}", part(network.as_str()), part(account.as_str()), part(link.as_str()))
+    format!("/{root}/{network}/{}/{link}", part(account.as_str()))
 }
 
 /// The list of a stream's qualities.
 pub(super) fn list(id: &StreamId) -> String {
-    let StreamId { account, link, .. } = id;
-    format!("/stream/{}/{}/master.m3u8", part(account.as_str()), part(link.as_str()))
+    format!("{}/master.m3u8", stream(id))
 }
 
 /// The segments of a stream's list, as JSON.
 pub(super) fn segments(id: &StreamId) -> String {
-    let StreamId { account, link, .. } = id;
-    format!("/v1/streams/{}/{}/segments", part(account.as_str()), part(link.as_str()))
+    format!("{}/segments", stream(id))
+}
+
+/// The state of a stream, as JSON. All of its own routes begin so.
+pub(super) fn stream(id: &StreamId) -> String {
+    let StreamId { network, account, link } = id;
+    format!("/v1/networks/{network}/streams/{}/{link}", part(account.as_str()))
 }
 
 /// Under what name people reach the node: `https://alive.example`. Prints as nothing if that is not known, so that what is
@@ -79,8 +81,9 @@ mod tests {
         let id = StreamId::new(alive_core::Network::hive(), account, "s-1".parse().unwrap());
         let encoded = "a%2F..%2Fb%3Fc%23d%22e%3Cf%3E%C3%A9";
         assert_eq!(page("watch", &id), format!("/watch/hive/{encoded}/s-1"));
-        assert_eq!(list(&id), format!("/stream/{encoded}/s-1/master.m3u8"));
-        assert_eq!(segments(&id), format!("/v1/streams/{encoded}/s-1/segments"));
+        let stream = format!("/v1/networks/hive/streams/{encoded}/s-1");
+        assert_eq!(list(&id), format!("{stream}/master.m3u8"));
+        assert_eq!(segments(&id), format!("{stream}/segments"));
     }
 
     #[rstest]

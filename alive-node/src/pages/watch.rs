@@ -103,7 +103,7 @@ impl Page<'_> {
         let gateways = serde_json::json!(self.gateways).to_string();
         let live = (self.state() == "Live").to_string();
         html! {
-            div #stage data-list=(list) data-segments=(address::segments(self.id))
+            div #stage data-list=(list) data-stream=(address::stream(self.id)) data-segments=(address::segments(self.id))
                 data-network=(self.id.network) data-gateways=(gateways)
             {
                 video #video controls playsinline preload="metadata" aria-label=(self.title()) {}
@@ -135,6 +135,7 @@ impl Page<'_> {
                 dl {
                     dt { "Checked" } dd #proof-checked { "0 segments" }
                     dt { "Attested" } dd #proof-chain { (self.id.network) ": nothing to compare yet" }
+                    dt { "Chains" } dd { ul #chains {} }
                     dt { "Gateways" } dd { span #proof-gateways {} ul #gateways {} }
                 }
             }

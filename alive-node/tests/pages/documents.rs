@@ -1,5 +1,12 @@
 //! The pages as HTTP answers, without a browser.
 
+use std::time::SystemTime;
+
+use alive_core::{
+    Network, Timestamp,
+    backend::{SharedBlockSource, SharedStorage},
+    memory::{MemoryChain, MemoryStorage},
+};
 use alive_node::PagesConfig;
 
 use crate::support::{Answer, Bench, config, configure, end, push_segment, segments, stream_id};
@@ -90,7 +97,7 @@ async fn links_and_what_other_sites_show_name_the_whole_address() {
         ("name=\"twitter:card\" content=\"", "player"),
         ("name=\"twitter:player\" content=\"", "http://tv.example/embed/hive/alice/s"),
         ("id=\"share-link\" readonly value=\"", "http://tv.example/watch/hive/alice/s"),
-        ("data-list=\"", "/stream/alice/s/master.m3u8"),
+        ("data-list=\"", "/v1/networks/hive/streams/alice/s/master.m3u8"),
         ("data-gateways=\"", "[&quot;&quot;]"),
     ];
     for (start, value) in want {
@@ -131,7 +138,7 @@ async fn the_embedded_player_may_stand_in_any_page() {
     assert!(answer.header("content-security-policy").ends_with("frame-ancestors *"));
     let text = answer.text();
     assert!(text.contains("<video") && !text.contains("share-link"));
-    assert_eq!(attribute(text, "data-list=\""), "/stream/alice/s/master.m3u8");
+    assert_eq!(attribute(text, "data-list=\""), "/v1/networks/hive/streams/alice/s/master.m3u8");
 }
 
 #[tokio::test]
@@ -146,7 +153,7 @@ async fn no_name_becomes_markup() {
         assert_eq!(text.matches("<script").count(), 1, "{text}");
         assert!(!text.contains("alert(1)<") && !text.contains("\"><script>a"), "{text}");
         assert!(text.contains("&quot;&gt;&lt;script&gt;alert(1)&lt;/script&gt;/s"));
-        let list = format!("/stream/{HOSTILE_PART}/s/master.m3u8");
+        let list = format!("/v1/networks/hive/streams/{HOSTILE_PART}/s/master.m3u8");
         assert_eq!(attribute(text, "data-list=\""), list);
         assert_eq!(bench.get(&list).await.status, 200);
     }
@@ -246,6 +253,127 @@ async fn gateways_of_the_operator_are_named_in_order_and_in_the_policy() {
     );
 }
 
+/// A browser's request for what is on.
+async fn home(bench: &Bench, query: &str) -> Answer {
+    page(bench, &format!("/{query}")).await
+}
+
+/// Address and text of each stream in the lists of the page.
+fn listed(text: &str) -> Vec<(&str, &str)> {
+    text.split("<li><a href=\"")
+        .skip(1)
+        .map(|rest| {
+            let (address, rest) = rest.split_once("\">").unwrap();
+            (address, rest.split_once("</a>").unwrap().0)
+        })
+        .collect()
+}
+
+#[tokio::test]
+async fn a_browser_sees_what_is_on_and_a_program_how_far_the_index_is() {
+    let mut bench = with_stream().await;
+    bench.block(&[push_segment(0, &segments(0..1)[0])]).await;
+    assert!(bench.chain.submit(HOSTILE.parse().unwrap(), configure()));
+    bench.block(&[]).await;
+    let answer = home(&bench, "").await;
+    assert_eq!((answer.status, answer.header("content-type")), (200, "text/html; charset=utf-8"));
+    assert_eq!(answer.header("cache-control"), "public, max-age=60");
+    assert!(answer.header("content-security-policy").contains("frame-ancestors 'none'"));
+    let text = answer.text();
+    let hostile = format!("/watch/hive/{HOSTILE_PART}/s");
+    let shown = "&quot;&gt;&lt;script&gt;alert(1)&lt;/script&gt;/s";
+    // The bench's blocks are of 2023: the stream of alice has not ended, and is not on.
+    assert_eq!(listed(text), [(hostile.as_str(), shown), ("/watch/hive/alice/s", "alice/s")]);
+    assert!(text.contains("Nobody streams at the moment.") && text.contains("Paused"));
+    assert!(text.contains("Not started") && !text.contains("<script"), "{text}");
+
+    for accept in ["*/*", "application/json", "text/htmlx", ""] {
+        let answer = bench.ask("GET", "/", &[("Accept", accept)]).await;
+        assert_eq!(answer.json()["db_version"], 1, "{accept}");
+        assert_eq!(answer.header("vary"), "accept");
+    }
+    let whole = b"GET / HTTP/1.1\r\nHost: x\r\nAccept: text/html\r\nConnection: close\r\n\r\n";
+    let whole = String::from_utf8(bench.exchange(whole).await).unwrap();
+    let vary: Vec<_> = whole.lines().filter_map(|line| line.strip_prefix("vary: ")).collect();
+    assert_eq!(vary, ["accept-encoding", "accept"]);
+}
+
+#[tokio::test]
+async fn a_stream_that_is_on_stands_above_the_others() {
+    let bench = Bench::start().await;
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap();
+    let now = Timestamp::from_unix_secs(now.as_secs().try_into().unwrap());
+    let block = |payloads: &[String]| {
+        for payload in payloads {
+            assert!(bench.chain.submit("alice".parse().unwrap(), payload.clone()));
+        }
+        bench.chain.produce(now);
+    };
+    let until = async |wanted: &str| loop {
+        let answer = home(&bench, "").await;
+        if answer.text().contains(wanted) {
+            return answer;
+        }
+        tokio::task::yield_now().await;
+    };
+    block(&[configure(), push_segment(0, &segments(0..1)[0])]);
+    let answer = until("<strong>Live</strong>").await;
+    let (live, newest) = answer.text().split_once("Recent streams").unwrap();
+    assert_eq!(listed(live), [("/watch/hive/alice/s", "alice/s")]);
+    assert_eq!(listed(newest), [("/watch/hive/alice/s", "alice/s")]);
+    block(&[end()]);
+    let answer = until("Recording").await;
+    let (live, newest) = answer.text().split_once("Recent streams").unwrap();
+    assert!(listed(live).is_empty() && newest.contains("Recording"));
+}
+
+#[tokio::test]
+async fn older_streams_are_on_further_pages_each_once() {
+    let mut bench = Bench::start().await;
+    for number in 0..120 {
+        let payload = format!(r#"{{"op":2,"link":"s{number}"}}"#);
+        assert!(bench.chain.submit("alice".parse().unwrap(), payload));
+    }
+    bench.block(&[]).await;
+    let (mut seen, mut query) = (Vec::new(), String::new());
+    for _ in 0..3 {
+        let answer = home(&bench, &query).await;
+        let text = answer.text();
+        seen.extend(listed(text).iter().map(|(address, _)| (*address).to_owned()));
+        let next = text.split_once("rel=\"next\" href=\"/").map(|(_, rest)| rest);
+        query = next.map(|rest| rest.split('"').next().unwrap().to_owned()).unwrap_or_default();
+    }
+    assert_eq!(query, "", "the third page is the last");
+    let want: Vec<_> =
+        (0..120).rev().map(|number| format!("/watch/hive/alice/s{number}")).collect();
+    assert_eq!(seen, want);
+    // What is no place is the beginning.
+    let answer = home(&bench, "?after=nonsense%00").await;
+    assert_eq!((answer.status, listed(answer.text()).len()), (200, 50));
+}
+
+#[tokio::test]
+async fn a_stream_of_another_network_has_its_page_and_lists() {
+    let storage = MemoryStorage::default();
+    let chain = MemoryChain::new(Network::avalon());
+    let source = SharedBlockSource::new(chain.clone());
+    let shared = SharedStorage::new(storage.clone());
+    let mut bench = Bench::over(config(), storage, shared, |b| b.source(source)).await;
+    assert!(chain.submit("bob".parse().unwrap(), configure()));
+    chain.produce(Timestamp::from_unix_secs(1_700_000_000));
+    bench.block(&[]).await;
+    let path = "/watch/avalon/bob/s";
+    while page(&bench, path).await.status != 200 {
+        tokio::task::yield_now().await;
+    }
+    let answer = page(&bench, path).await;
+    let list = attribute(answer.text(), "data-list=\"");
+    assert_eq!(bench.get(list).await.status, 200, "{list}");
+    let segments = attribute(answer.text(), "data-segments=\"");
+    assert_eq!(bench.get(segments).await.json()["count"], 0);
+    assert_eq!(attribute(answer.text(), "data-network=\""), "avalon");
+}
+
 #[tokio::test]
 async fn a_node_without_pages_has_none() {
     let mut bench = Bench::with(config().pages(PagesConfig::default().enabled(false))).await;
@@ -254,5 +382,6 @@ async fn a_node_without_pages_has_none() {
         let path = format!("/{root}/{}", stream_id());
         assert_eq!(page(&bench, &path).await.status, 404, "{path}");
     }
+    assert_eq!(home(&bench, "").await.json()["db_version"], 1);
     assert_eq!(bench.get("/stream/alice/s").await.status, 200);
 }

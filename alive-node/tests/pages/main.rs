@@ -2,8 +2,12 @@
 #![cfg(test)]
 
 mod documents;
+mod driver;
 mod packages;
+mod play;
+mod players;
 mod scripts;
+mod stage;
 #[path = "../node/support.rs"]
 #[expect(dead_code, reason = "the tests of the lists need more of it")]
 mod support;

@@ -10,6 +10,8 @@ const FIRST_RETRY_MS = 1_000;
 const LONGEST_RETRY_MS = 15_000;
 /** Farther than this behind the live edge, in seconds, a viewer is offered to go there. */
 const BEHIND_SECONDS = 6;
+/** How often the chains are asked what they have of a live stream. */
+const CHAINS_MS = 10_000;
 /** How far the arrow keys and their neighbours go, in seconds. */
 const STEP_SECONDS = 10;
 
@@ -25,6 +27,7 @@ const gateways = new Gateways(JSON.parse(stage.dataset.gateways), { changed: sho
 const attestation = new Attestation(stage.dataset.segments, showProof);
 let player = null;
 let retries = 0;
+let chainsAsked = -Infinity;
 
 if (Hls.isSupported()) start();
 else if (video.canPlayType("application/vnd.apple.mpegurl")) startNative();
@@ -51,6 +54,7 @@ function start() {
     retries = 0;
     say("");
     showEdge();
+    showChains();
   });
   player.on(Hls.Events.LEVEL_SWITCHED, showQuality);
   player.on(Hls.Events.FRAG_BUFFERED, () => say(""));
@@ -111,7 +115,7 @@ function told({ frag, id, size }) {
 
 function showProof() {
   const dropped = gateways.report().filter(({ state }) => state === "dropped").length;
-  const [state, text] = verdict();
+  const [state, text] = verdict(dropped);
   const badge = find("badge");
   badge.dataset.state = state;
   setText(badge, text);
@@ -119,8 +123,8 @@ function showProof() {
   setText(find("proof-chain"), attestation.summary(stage.dataset.network));
   const note = dropped > 0 ? `${dropped} dropped for sending something else` : "none sent anything else";
   setText(find("proof-gateways"), note);
-  const list = find("gateways");
-  list.replaceChildren(
+  // The embedded player shows the badge alone.
+  find("gateways")?.replaceChildren(
     ...gateways.report().map(({ base, state, why }) => {
       const item = document.createElement("li");
       item.dataset.state = state;
@@ -130,11 +134,28 @@ function showProof() {
   );
 }
 
-function verdict() {
+/** What each chain has of the stream. */
+async function showChains() {
+  const list = find("chains");
+  if (!list || performance.now() - chainsAsked < CHAINS_MS) return;
+  chainsAsked = performance.now();
+  const response = await fetch(stage.dataset.stream).catch(() => null);
+  if (!response?.ok) return;
+  const { attestations } = await response.json();
+  list.replaceChildren(
+    ...attestations.map(({ network, pushes, ended, last_block: block }) => {
+      const item = document.createElement("li");
+      item.textContent = `${network}: ${pushes} pushes${ended ? ", ended" : ""}, read up to block ${block}`;
+      return item;
+    }),
+  );
+}
+
+function verdict(dropped) {
   if (proof.native) return ["none", "Not verified: this browser plays without letting the page check"];
   if (proof.unchecked > 0) return ["none", "Not verified: content that this page cannot check"];
   if (proof.checked === 0) return ["wait", "Nothing played yet"];
-  return ["good", "Verified"];
+  return ["good", dropped > 0 ? `Verified, ${dropped} lying gateway${dropped > 1 ? "s" : ""} dropped` : "Verified"];
 }
 
 function size(bytes) {
@@ -164,6 +185,7 @@ function offerQualities() {
 function showQuality() {
   const automatic = find("quality").options[0];
   const level = player.levels[player.currentLevel];
+  if (player.levels.length === 1 && level) return setText(automatic, qualityLabel(level));
   const now = player.autoLevelEnabled && level ? ` (${qualityLabel(level)})` : "";
   if (automatic) setText(automatic, `Automatic${now}`);
 }

@@ -1,0 +1,151 @@
+//! Players that others wrote, without a browser: every frame of every segment, in order, from the first to the last.
+
+use std::{
+    fs,
+    path::Path,
+    process::{Command, Output},
+    time::Duration,
+};
+
+use alive_core::{
+    Quality, Renditions, Timestamp,
+    backend::{LiveCache as _, LiveSegment},
+};
+use rstest::rstest;
+
+use crate::{
+    stage::{OtherGateway, Stage, push, renditions, sample, short_segments},
+    support::{config, configure, end, stream_id},
+};
+
+/// Shows a list to its end, and tells how many frames that were.
+type Player = fn(url: &str) -> usize;
+
+/// mpv, which reads lists with the libraries of ffmpeg.
+fn mpv(url: &str) -> usize {
+    let frames = tempfile::tempdir().unwrap();
+    let folder = format!("--vo-image-outdir={}", frames.path().display());
+    let output = Command::new("timeout")
+        .args(["120", "mpv", "--no-config", "--no-ytdl", "--no-terminal", "--vo=image", &folder])
+        .args(["--vo-image-format=jpg", "--vf=scale=64:36", "--framedrop=no", "--untimed"])
+        .args(["--ao=null", "--ao-null-untimed=yes", "--demuxer-lavf-o=live_start_index=0", url])
+        .output()
+        .unwrap();
+    succeeded("mpv", url, &output);
+    fs::read_dir(frames.path()).unwrap().count()
+}
+
+/// `GStreamer`, whose reader of lists is its own.
+fn gstreamer(url: &str) -> usize {
+    let output = Command::new("timeout")
+        .args(["120", "gst-launch-1.0", "-v", "playbin", &format!("uri={url}")])
+        .arg("video-sink=fakesink name=seen silent=false sync=false")
+        .arg("audio-sink=fakesink sync=false")
+        .output()
+        .unwrap();
+    succeeded("GStreamer", url, &output);
+    let told = String::from_utf8_lossy(&output.stdout);
+    told.lines().filter(|line| line.contains("seen: last-message = chain")).count()
+}
+
+fn succeeded(player: &str, url: &str, output: &Output) {
+    let told = [&output.stdout, &output.stderr].map(|bytes| {
+        let text = String::from_utf8_lossy(bytes);
+        text.lines().filter(|line| !line.contains("last-message")).collect::<Vec<_>>().join("\n")
+    });
+    assert!(output.status.success(), "{player} {url}: {}\n{}", output.status, told.join("\n"));
+}
+
+/// The frames of a recording, counted by ffprobe in the recorder's own list.
+fn recorded(folder: &Path) -> usize {
+    let output = Command::new("ffprobe")
+        .args(["-v", "error", "-select_streams", "v:0", "-count_frames"])
+        .args(["-show_entries", "stream=nb_read_frames", "-of", "csv=p=0"])
+        .arg(folder.join("stream.m3u8"))
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let text = String::from_utf8(output.stdout).unwrap();
+    text.lines().next().unwrap().trim().trim_end_matches(',').parse().unwrap()
+}
+
+async fn play(player: Player, url: String) -> usize {
+    tokio::task::spawn_blocking(move || player(&url)).await.unwrap()
+}
+
+#[rstest]
+#[case::mpv(mpv)]
+#[case::gstreamer(gstreamer)]
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs mpv, GStreamer and ffmpeg"]
+async fn a_recording_is_shown_whole(#[case] player: Player) {
+    let mut stage = Stage::with(config()).await;
+    stage.publish(&[("src", sample("ts-6x10s"))]).await;
+    let frames = recorded(&sample("ts-6x10s"));
+    for path in ["/stream/alice/s.m3u8", "/stream/alice/s/master.m3u8"] {
+        assert_eq!(play(player, stage.url(path)).await, frames, "{path}");
+    }
+}
+
+#[rstest]
+#[case::mpv(mpv)]
+#[case::gstreamer(gstreamer)]
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs mpv, GStreamer and ffmpeg"]
+async fn a_recording_of_several_renditions_is_shown_whole(#[case] player: Player) {
+    let mut stage = Stage::with(config()).await;
+    stage.publish(&renditions()).await;
+    let frames = recorded(&sample("abr-3/src"));
+    let lists = ["/stream/alice/s/master.m3u8", "/stream/alice/s.m3u8?quality=240"];
+    for path in lists {
+        assert_eq!(play(player, stage.url(path)).await, frames, "{path}");
+    }
+}
+
+#[rstest]
+#[case::mpv(mpv, "/stream/alice/s.m3u8")]
+#[case::mpv_renditions(mpv, "/stream/alice/s/master.m3u8")]
+#[case::gstreamer(gstreamer, "/stream/alice/s.m3u8")]
+#[case::gstreamer_renditions(gstreamer, "/stream/alice/s/master.m3u8")]
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs mpv, GStreamer and ffmpeg"]
+async fn a_live_stream_is_shown_to_its_end(#[case] player: Player, #[case] path: &str) {
+    let folder = tempfile::tempdir().unwrap();
+    short_segments(folder.path(), 8);
+    let content = alive_storage::MemoryStorage::default();
+    let gateway = OtherGateway::honest(&content).await;
+    let mut config = config();
+    config.playlists.list = config
+        .playlists
+        .list
+        .target_seconds(1.try_into().unwrap())
+        .gateway(gateway.url().parse().unwrap());
+    let mut stage = Stage::over(config, content, None).await;
+    let segments = stage.record(folder.path()).await;
+    let low = segments.clone();
+    let renditions = [("src", segments), ("240", low)];
+    let mut payloads = vec![configure()];
+    // Fewer than players keep distance from the live edge, so that all of them begin with the first.
+    payloads.extend((0..3).map(|number| push(number, &renditions)));
+    stage.bench.block(&payloads).await;
+    stage.bench.list_until("/stream/alice/s", |list| list.listed().len() == 3).await;
+
+    let playing = tokio::spawn(play(player, stage.url(path)));
+    while gateway.asked() == 0 && !playing.is_finished() {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    // The rest comes over the live layer first, a segment at a time, as a recorder closes them.
+    for segment in &renditions[0].1[3..] {
+        let mut quality = Renditions::default();
+        quality.insert(Quality::P240, segment.content);
+        let at = Timestamp::from_unix_secs(1_700_000_000);
+        let live = LiveSegment { segment: *segment, renditions: quality, at };
+        stage.bench.live.push(&stream_id(), live).await.unwrap();
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    }
+    assert!(!playing.is_finished(), "the player gave up before the stream had ended");
+    let last: Vec<_> = (3..8).map(|number| push(number, &renditions)).collect();
+    stage.bench.block(&last).await;
+    stage.bench.block(&[end()]).await;
+    assert_eq!(playing.await.unwrap(), recorded(folder.path()));
+}
