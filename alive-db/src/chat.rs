@@ -10,6 +10,7 @@
 //! and readers keep what they have seen. Source: `spec/alivedb.md`, section 8.
 
 mod follow;
+mod participants;
 mod read;
 mod write;
 
@@ -34,6 +35,9 @@ use crate::{
     json::Text,
     sea::{KeyPair, PublicKey, SignError, UserSpace},
 };
+
+#[cfg(feature = "rest")]
+pub use self::participants::ChatParticipants;
 
 use self::read::ItemLink;
 

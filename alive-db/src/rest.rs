@@ -11,7 +11,7 @@
 //! | `POST /loginUser` | `{id` or `pub,key}` | `{"success":true}` |
 //! | `POST /changeKey` | `{id` or `pub,key,newkey}` | `{"success":true}`; the user is logged in |
 //! | `GET /currentUser` | | `{"loggedIn":false}` or who is |
-//! | `GET /fetchParticipantsKeys` | | 500, the chat is not part of this API |
+//! | `GET /fetchParticipantsKeys` | | `{network:{account:[keys]}}`; 500 without a [chat](RestApi::with_participants) |
 //! | `POST /getToken` | a signed message, see [`token`](crate::token) | `{"access_token","error":null}` |
 //! | `POST /pushStream` | `{network,streamer,link,stream}` | `{"success":true}` once it is stored |
 //! | `GET /getStream` | `pub,network,streamer,link,ts?` | the segments |
@@ -22,6 +22,7 @@ pub mod fuzzing;
 mod limiter;
 mod login;
 mod metrics;
+mod participants;
 mod routes;
 mod server;
 mod settings;
@@ -31,10 +32,11 @@ pub use login::{
     ChainUnavailable, LoginChain, SharedLoginChain, TokenConfig, TokenIssuer, UserError, Who,
 };
 pub use metrics::metrics;
+pub use participants::{Participants, ParticipantsKeys, SharedParticipants};
 pub use server::{Listener, Peer, serve};
 pub use settings::{HttpAddress, Settings, SettingsError};
 
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
 use alive_core::StreamId;
 use axum::Router;
@@ -101,6 +103,7 @@ struct Shared<D> {
     tokens: Option<TokenIssuer>,
     config: RestConfig,
     limiter: Limiter,
+    participants: OnceLock<SharedParticipants>,
     /// Passwords that are being stirred.
     work: Semaphore,
 }
@@ -147,10 +150,18 @@ impl<D: Database> RestApi<D> {
             user: RwLock::new(None),
             tokens,
             limiter: Limiter::new(config.burst),
+            participants: OnceLock::new(),
             config,
             work: Semaphore::new(Self::WORKERS),
         };
         Self { shared: Arc::new(shared) }
+    }
+
+    /// Tells who takes part in a chat, and their keys, at `/fetchParticipantsKeys`; the first ones count.
+    #[must_use]
+    pub fn with_participants(self, participants: SharedParticipants) -> Self {
+        self.shared.participants.get_or_init(|| participants);
+        self
     }
 
     /// The routes. Serve them with [`serve`], which tells them who asks; without it all ask from elsewhere.

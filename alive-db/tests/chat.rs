@@ -19,6 +19,7 @@ use alive_db::{
 };
 use alive_hive::{GraphenePlain, is_account_name};
 use futures_util::StreamExt as _;
+use proptest::prelude::*;
 use tokio::{net::TcpListener, time::timeout};
 
 const DEADLINE: Duration = Duration::from_secs(30);
@@ -201,6 +202,24 @@ async fn two_peers_and_a_late_joiner_talk_through_a_relay() {
     for peer in [one, two, late, hub] {
         peer.stop().await;
     }
+}
+
+#[tokio::test]
+async fn a_late_joiner_reads_a_list_that_comes_in_many_parts_whole() {
+    let (hub, relay) = relay().await;
+    let own = ChatDb::new(Arc::new(hub.clone()), networks());
+    for n in 0..700 {
+        own.publish(&stream(), Item::Message(message(n))).await.unwrap();
+    }
+    let late = dial(&relay).await;
+    let chat = ChatDb::new(Arc::new(late.clone()), networks());
+    let mut events = chat.subscribe(&stream()).await.unwrap();
+    let want: Vec<_> = (0..700).map(|n| format!("m{n}")).collect();
+    assert_eq!(texts(&chat).await, want);
+    own.publish(&stream(), Item::Message(message(1000))).await.unwrap();
+    assert_eq!(next_item(&mut events).await, Item::Message(message(1000)), "none of the old ones");
+    late.stop().await;
+    hub.stop().await;
 }
 
 #[tokio::test]
@@ -413,6 +432,67 @@ async fn requests_of_every_network_are_read_by_the_streamer_again_when_they_are_
     let held: Vec<_> = all(&own, 1).await.into_iter().map(|held| held.item).collect();
     let want = [request("avalon", "carol", 6), request("hive", "alice", 7)].map(Item::Request);
     assert_eq!(held, want, "by the time of their links");
+}
+
+/// What anybody may put into a public node.
+fn any_value() -> impl Strategy<Value = Value> {
+    let texts = prop_oneof![
+        "[a-z0-9/~#.<?]{0,20}",
+        Just("alice".to_owned()),
+        Just("hive".to_owned()),
+        Just("1f".to_owned()),
+        any::<String>(),
+    ];
+    prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::Bool),
+        (-1e15..1e15).prop_map(number),
+        texts.clone().prop_map(|text| Value::Text(text.into())),
+        texts
+            .prop_filter("a soul", |soul| !soul.is_empty())
+            .prop_map(|soul| Value::Link(soul.into())),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    /// Every message that is read has come through the form of one, whatever lies in the graph.
+    #[test]
+    fn any_graph_is_read(
+        items in proptest::collection::vec(proptest::collection::hash_map("u|n|s|r|t|m|x", any_value(), 0..7), 0..6),
+        links in proptest::collection::vec(("[a-z0-9/]{1,12}", any_value()), 0..6),
+        requests in proptest::collection::vec(("[a-z0-9]{1,8}", any_value()), 0..4),
+    ) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+        runtime.block_on(async {
+            let (database, chat) = local();
+            let streamer = keys();
+            let own = chat.with_user(Arc::clone(&streamer)).with_streamer(streamer.public().clone());
+            let mut events = own.subscribe(&stream()).await.unwrap();
+            for (n, item) in items.iter().enumerate() {
+                let soul = format!("item{n}");
+                put_plain(&*database, &soul, item.iter().map(|(key, value)| (&**key, value.clone())).collect()).await;
+                put_plain(&*database, LIST, vec![(&*soul, Value::Link(soul.as_str().into()))]).await;
+            }
+            for (key, value) in &links {
+                put_plain(&*database, LIST, vec![(&**key, value.clone())]).await;
+            }
+            let list = "alivedb_chat_request/hive/techcoderx/live-1/hive";
+            for (key, value) in &requests {
+                put_plain(&*database, list, vec![(&**key, value.clone())]).await;
+            }
+            own.publish(&stream(), Item::Message(message(7))).await.unwrap();
+            let held = all(&own, 3).await;
+            let has = held.iter().any(|delivery| delivery.item == Item::Message(message(7)));
+            assert!(has, "a good message among any others");
+            for delivery in held {
+                let Item::Message(read) = delivery.item else { continue };
+                assert_eq!(Message::from_json(&networks(), &read.to_string()).unwrap(), read);
+            }
+            while next_item(&mut events).await != Item::Message(message(7)) {}
+        });
+    }
 }
 
 #[tokio::test]

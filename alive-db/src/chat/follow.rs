@@ -284,6 +284,8 @@ async fn open<D: Database>(
     source: Source,
     soul: Text,
 ) -> Result<Opened, DatabaseError> {
+    // A question is answered once all of a long node is here; who watches gets it in parts, as it comes.
+    shared.database.node(&soul).await?;
     let changes = shared.database.watch(&soul).await?;
     let held = shared.database.node(&soul).await?;
     Ok(Opened { source, changes, held })

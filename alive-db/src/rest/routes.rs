@@ -16,7 +16,7 @@ use axum::{
 };
 
 use super::{
-    Peer, RestApi, UserError,
+    Participants as _, Peer, RestApi, UserError,
     answer::{Answer, object},
     login::Who,
     validate::{self, Invalid},
@@ -50,7 +50,7 @@ pub(super) fn router<D: Database>(api: RestApi<D>) -> Router {
     Router::new()
         .route("/", get(root))
         .route("/currentUser", get(current_user::<D>))
-        .route("/fetchParticipantsKeys", get(participants_keys))
+        .route("/fetchParticipantsKeys", get(participants_keys::<D>))
         .route("/getStream", get(get_stream::<D>))
         .route("/pushStream", post(push_stream::<D>))
         .merge(guarded)
@@ -208,8 +208,30 @@ async fn current_user<D: Database>(State(api): Api<D>) -> Answer {
     Answer::ok(Json::Object(Object::from_iter(members)))
 }
 
-async fn participants_keys() -> Answer {
-    Answer::error(StatusCode::INTERNAL_SERVER_ERROR, "Live chat functionality not enabled")
+async fn participants_keys<D: Database>(State(api): Api<D>) -> Answer {
+    let Some(participants) = api.shared.participants.get() else {
+        let text = "Live chat functionality not enabled";
+        return Answer::error(StatusCode::INTERNAL_SERVER_ERROR, text);
+    };
+    if api.logged_in().is_none() {
+        return Answer::error(StatusCode::UNAUTHORIZED, "Not logged in");
+    }
+    let networks = match participants.keys().await {
+        Ok(networks) => networks,
+        Err(error) => {
+            tracing::warn!(%error, "participants cannot be told");
+            let text = "Participants cannot be told now";
+            return Answer::error(StatusCode::SERVICE_UNAVAILABLE, text);
+        }
+    };
+    let text = |text: &str| Text::from(text);
+    let list =
+        |keys: &[Box<str>]| Json::Array(keys.iter().map(|key| Json::Text(text(key))).collect());
+    let members = networks.iter().map(|(network, accounts)| {
+        let accounts = accounts.iter().map(|(account, keys)| (text(account), list(keys)));
+        (text(network), Json::Object(accounts.collect()))
+    });
+    Answer::ok(Json::Object(members.collect()))
 }
 
 async fn get_token<D: Database>(State(api): Api<D>, body: Body) -> Result<Answer, Answer> {

@@ -8,6 +8,7 @@ import readline from 'node:readline';
 console.log = (...args) => console.error(...args);
 const require = createRequire(import.meta.url);
 const Gun = require('gun');
+require('gun/sea');
 
 const [kind, ...rest] = process.argv.slice(2);
 const folder = rest.pop();
@@ -36,6 +37,7 @@ const seen = new Map();
 
 const work = {
   put: ({ path, value }, done) => at(path).put(value, ({ ok, err }) => done({ ok: ok ?? null, err: err ?? null })),
+  set: ({ path, value }, done) => at(path).set(value, ({ ok, err }) => done({ ok: ok ?? null, err: err ?? null })),
   once: ({ path }, done) => at(path).once((value) => done({ value: plain(value) ?? null })),
   on: ({ path }, done) => {
     const values = [];

@@ -4,6 +4,8 @@
 #![cfg(test)]
 #![cfg(all(feature = "client", feature = "relay"))]
 
+#[cfg(feature = "chat")]
+mod chat;
 mod clients;
 mod node;
 mod packages;

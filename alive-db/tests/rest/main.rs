@@ -3,6 +3,8 @@
 #![cfg(feature = "testing")]
 
 mod holes;
+#[cfg(feature = "chat")]
+mod participants;
 mod routes;
 mod support;
 mod tokens;
