@@ -14,8 +14,8 @@ use alive_hive::{
     cost::{Manabar, RcSnapshot, StreamPlan},
     devnet::{DevAccount, Devnet, DevnetConfig, serve_chain},
     rpc::{
-        CostsError, FindPostError, HiveAccountKeys, RpcClient, RpcConfig, RpcError, find_post,
-        forecast,
+        CostsError, FindPostError, HiveAccountKeys, RpcClient, RpcConfig, RpcError, blacklisted,
+        find_post, forecast,
     },
 };
 use serde_json::{Value, json};
@@ -57,6 +57,39 @@ impl Drop for Stub {
     fn drop(&mut self) {
         self.server.abort();
     }
+}
+
+async fn listed(answer: Result<Value, Value>) -> Result<Vec<String>, RpcError> {
+    let node = Stub::start([("bridge.get_follow_list", answer)]).await;
+    let names = blacklisted(&node.client(), &"alice".parse().unwrap()).await?;
+    Ok(names.iter().map(ToString::to_string).collect())
+}
+
+#[tokio::test]
+async fn a_blacklist_is_its_names_and_nothing_else_that_a_node_says() {
+    let described = json!([
+        { "name": "spammer", "blacklist_description": "", "muted_list_description": "" },
+        { "name": "bob" }, "carol", { "name": "Not A Name" }, { "name": 5 }, {}, null,
+    ]);
+    assert_eq!(listed(Ok(described)).await.unwrap(), ["spammer", "bob", "carol"]);
+    assert_eq!(listed(Ok(json!([]))).await.unwrap(), [""; 0]);
+    for answer in [json!({}), json!(null), json!("spammer")] {
+        let error = listed(Ok(answer)).await.unwrap_err();
+        assert!(matches!(error, RpcError::Answer(_)), "{error}");
+    }
+    assert!(listed(Err(json!({ "code": -32601, "message": "no such method" }))).await.is_err());
+}
+
+#[tokio::test]
+async fn a_development_chain_tells_blacklists_that_it_was_given() {
+    let config = DevnetConfig::default().blacklist("alice", ["spammer", "troll"]);
+    let now = Timestamp::EPOCH.after(Duration::from_secs(1_700_000_000));
+    let server = serve_chain(Devnet::open(config, now).unwrap()).await.unwrap();
+    let client = RpcClient::new(RpcConfig::new([server.url()]).unwrap()).unwrap();
+    let names = blacklisted(&client, &"alice".parse().unwrap()).await.unwrap();
+    assert_eq!(names, ["spammer".parse().unwrap(), "troll".parse().unwrap()]);
+    assert!(blacklisted(&client, &"bob".parse().unwrap()).await.unwrap().is_empty());
+    server.shutdown().await;
 }
 
 fn properties() -> Value {

@@ -7,7 +7,7 @@ use std::{
 };
 
 use alive_core::{
-    AccountName, ChainView, Link, Network, Op, Seq,
+    AccountName, ChainView, ContentId, Link, Network, Op, Seq,
     backend::{BroadcastError, Broadcaster, Cause, Receipt},
 };
 
@@ -111,6 +111,7 @@ struct Memory {
 /// What is published.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Task {
+    Chat(Link, ContentId),
     Op(Op),
     Transaction(Box<str>),
 }
@@ -188,6 +189,29 @@ impl AvalonBroadcaster {
         let task = Task::Transaction(transaction.at(1).as_text().as_str().into());
         let build = |ts_ms| Ok(transaction.at(ts_ms));
         self.carry_out(&task, &build).await.map_err(Failure::into_error)
+    }
+
+    /// Announces an archive of a stream's chat in the json of its playlist, which may have ended.
+    ///
+    /// # Errors
+    /// As [`broadcast`](Broadcaster::broadcast); also when no node tells the json, which would be lost, or it has no room.
+    pub async fn announce_chat(
+        &self,
+        link: &Link,
+        archive: &ContentId,
+    ) -> Result<Receipt, BroadcastError> {
+        let known = async {
+            let playlist = self.node.playlist(self.account.as_str(), link.as_str()).await?;
+            let json = self.json_of(link, playlist.as_ref()).await?;
+            let json = json.as_ref().map(JsonText::root);
+            Ok::<_, Failure>(StreamTx::chat_archive(link, archive, json)?)
+        };
+        let tx = known.await.map_err(Failure::into_error)?;
+        let task = Task::Chat(link.clone(), *archive);
+        let build = |ts_ms| tx.clone().into_transaction(self.account.as_str(), ts_ms);
+        let receipt = self.carry_out(&task, &build).await.map_err(Failure::into_error)?;
+        self.remember_json(link, &tx);
+        Ok(receipt)
     }
 
     async fn carry_out(
@@ -329,7 +353,7 @@ impl AvalonBroadcaster {
     fn refusal(&self, task: &Task, said: Box<str>) -> Failure {
         let configured = match task {
             Task::Op(op) => self.memory().jsons.iter().any(|(link, _)| link == op.link()),
-            Task::Transaction(_) => false,
+            Task::Chat(..) | Task::Transaction(_) => false,
         };
         let is_transient = said.starts_with("need more bandwidth")
             || &*said == "error debug"
@@ -349,6 +373,17 @@ impl AvalonBroadcaster {
         }
     }
 
+    /// What we made the json of a playlist, if we changed it.
+    fn remember_json(&self, link: &Link, tx: &StreamTx) {
+        let Some(json) = tx.new_json() else { return };
+        let mut memory = self.memory();
+        memory.jsons.retain(|(known, _)| known != link);
+        memory.jsons.push_back((link.clone(), json));
+        if memory.jsons.len() > MAX_JSONS {
+            memory.jsons.pop_front();
+        }
+    }
+
     fn forget(&self, task: &Task) {
         self.memory().pending.retain(|(known, _)| known != task);
     }
@@ -365,14 +400,7 @@ impl Broadcaster for AvalonBroadcaster {
         let build = |ts_ms| tx.clone().into_transaction(self.account.as_str(), ts_ms);
         let receipt = self.carry_out(&Task::Op(op.clone()), &build).await;
         let receipt = receipt.map_err(Failure::into_error)?;
-        if let Some(json) = tx.new_json() {
-            let mut memory = self.memory();
-            memory.jsons.retain(|(link, _)| link != op.link());
-            memory.jsons.push_back((op.link().clone(), json));
-            if memory.jsons.len() > MAX_JSONS {
-                memory.jsons.pop_front();
-            }
-        }
+        self.remember_json(op.link(), &tx);
         Ok(receipt)
     }
 

@@ -1,6 +1,7 @@
 //! How a development node is set up: [`DevnetConfig`].
 
 use std::{
+    collections::BTreeMap,
     net::{Ipv4Addr, SocketAddr},
     path::PathBuf,
     time::Duration,
@@ -29,6 +30,8 @@ pub struct DevnetConfig {
     pub accounts: Vec<DevAccount>,
     /// Where to listen. Port 0 takes any free one.
     pub address: SocketAddr,
+    /// Whom accounts have blacklisted, as `bridge.get_follow_list` tells: by the observer.
+    pub blacklists: BTreeMap<Box<str>, Vec<Box<str>>>,
     /// Time between blocks, `None` when only [`produce_block`](super::Devnet::produce_block) makes them. An interval
     /// of less than a second gives several blocks of one time.
     pub block_interval: Option<Duration>,
@@ -69,6 +72,17 @@ impl DevnetConfig {
     #[must_use]
     pub fn address(self, address: SocketAddr) -> Self {
         Self { address, ..self }
+    }
+
+    /// Sets whom an account has blacklisted.
+    #[must_use]
+    pub fn blacklist<'n>(
+        mut self,
+        observer: &str,
+        names: impl IntoIterator<Item = &'n str>,
+    ) -> Self {
+        self.blacklists.insert(observer.into(), names.into_iter().map(Into::into).collect());
+        self
     }
 
     /// Sets the time between blocks.
@@ -131,6 +145,7 @@ impl Default for DevnetConfig {
         Self {
             accounts: Vec::new(),
             address: (Ipv4Addr::LOCALHOST, 0).into(),
+            blacklists: BTreeMap::new(),
             block_interval: Some(Self::HIVE_INTERVAL),
             credits: None,
             folder: None,

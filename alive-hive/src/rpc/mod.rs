@@ -14,6 +14,7 @@ mod costs;
 mod delivery;
 mod error;
 mod follow;
+mod follow_list;
 #[doc(hidden)]
 pub mod fuzzing;
 mod health;
@@ -38,6 +39,7 @@ pub use config::{RpcConfig, RpcConfigError};
 pub use costs::{CostsError, find_mana, forecast, rc_snapshot};
 pub use error::RpcError;
 pub use follow::{Follow, FollowError, HiveBlockSource, HiveBlockSourceConfig};
+pub use follow_list::blacklisted;
 pub use health::NodeHealth;
 pub use key_check::KeyRefusal;
 pub use node_error::{Credits, NodeError, NodeErrorKind, Remedy};

@@ -170,6 +170,7 @@ impl Devnet {
             "alive_devnet" => self.alive_devnet(method, params, now),
             "block_api" => self.block_api(method, params),
             "bridge" => match method.as_str() {
+                "get_follow_list" => self.get_follow_list(params),
                 "get_post" => self.get_post(params),
                 _ => Err(Fault::unknown_method(api, method)),
             },

@@ -1,4 +1,5 @@
-//! Posts: `condenser_api.get_content`, `database_api.find_comments`, `bridge.get_post`.
+//! What Hivemind and its forerunners tell: `condenser_api.get_content`, `database_api.find_comments`, `bridge.get_post`,
+//! `bridge.get_follow_list`.
 //!
 //! Nothing is ever paid here, so every amount is nothing and every reputation that of a new account.
 
@@ -50,6 +51,19 @@ impl Devnet {
             }
         }
         Ok(json!({ "comments": found }).into())
+    }
+
+    /// `bridge.get_follow_list`: the accounts that the observer has blacklisted, by the configuration of this node.
+    pub(super) fn get_follow_list(&self, params: &Value) -> Answered {
+        let text = |name: &str| {
+            let value = params::named(params, name)?.as_str();
+            value.ok_or_else(|| Fault::bad_params(&format!("{name}: not a text")))
+        };
+        let (observer, kind) = (text("observer")?, text("follow_type")?);
+        let names = self.config.blacklists.get(observer).filter(|_| kind == "blacklisted");
+        let about = |name: &str| json!({ "name": name, "blacklist_description": "", "muted_list_description": "" });
+        let list: Vec<_> = names.into_iter().flatten().map(|name| about(name)).collect();
+        Ok(json!(list).into())
     }
 
     /// `bridge.get_post`.
