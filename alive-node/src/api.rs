@@ -3,12 +3,12 @@
 //! | route | answer |
 //! |---|---|
 //! | `/`, asked for by a browser | what is on, see [`crate::pages`] |
-//! | `/`, `/get_stream_info`, `/get_stream_chunks` | as the original server gives them, see [`halive`] |
+//! | `/`, `/get_stream_info`, `/get_stream_chunks`, the two below `/rpc/` | as the original server gives them, see [`halive`] |
 //! | `/stream/{author}/{link}`, the same with `.m3u8` | the list, see [`lists`] |
 //! | `/stream/{author}/{link}/health` | what the list lacks, and why |
 //! | `/stream/{author}/{link}/menu.m3u8` | the qualities that are delivered now (feature `stake`) |
 //! | `/stream/{author}/{link}/master`, the same with `.m3u8`, `/streaminfo/{author}/{link}` | see [`streams`] |
-//! | `/health`, `/ready` | see [`operations`] |
+//! | `/health`, `/ready`, `/metrics` | see [`operations`] |
 //! | `/v1/…` | see [`v1`] and [`openapi`] |
 //! | `/watch/…`, `/embed/…`, `/assets/…` | pages for people, see [`crate::pages`] |
 //! | `/ipfs/{cid}` | content of the embedded store, see [`Gateway`] |
@@ -57,8 +57,8 @@ use tower_http::{
 };
 
 use crate::{
-    accounts::Accounts, clock::Clock, event::NodeEvent, explain::Explained, measure::Measures,
-    pages::Pages, playlists::Playlists,
+    accounts::Accounts, clock::Clock, config::ServerLimits, event::NodeEvent, explain::Explained,
+    measure::Measures, metrics::Metrics, pages::Pages, playlists::Playlists, visitors::Visitors,
 };
 
 /// Longest path and query, in bytes. The longest that means something has about 900.
@@ -80,6 +80,8 @@ pub(crate) struct Api {
     events: broadcast::Sender<NodeEvent>,
     gateway: Gateway,
     pages: Option<Pages>,
+    metrics: Metrics,
+    visitors: Arc<Visitors>,
     #[cfg(feature = "stake")]
     renditions: Option<crate::renditions::RenditionDesk>,
     /// How long an answer may take to begin, where the answer itself does not wait for something.
@@ -111,6 +113,8 @@ impl Api {
             },
             playlists,
             pages: None,
+            metrics: Metrics::new(),
+            visitors: Arc::new(Visitors::new(&ServerLimits::default())),
             #[cfg(feature = "stake")]
             renditions: None,
             timeout: Duration::MAX,
@@ -128,12 +132,32 @@ impl Api {
         Self { renditions, ..self }
     }
 
+    /// With counts and visitors that the server knows, too.
+    pub(crate) fn counted(self, metrics: Metrics, visitors: Arc<Visitors>) -> Self {
+        Self { metrics, visitors, ..self }
+    }
+
+    /// All routes, and those of a second address for the metrics alone.
+    pub(crate) fn routers(self, timeout: Duration) -> (Router, Router) {
+        let api = Arc::new(Self { timeout, ..self });
+        let metrics = Router::new()
+            .route("/metrics", get(operations::metrics))
+            .fallback(not_found)
+            .with_state(Arc::clone(&api));
+        (Self::all(&api, timeout), metrics)
+    }
+
     /// All routes and what guards them. `timeout` bounds the time to the beginning of an answer, but where a client asked
     /// to wait for something.
+    #[cfg(feature = "testing")]
     pub(crate) fn router(self, timeout: Duration) -> Router {
-        let content = self.gateway.clone().router();
+        self.routers(timeout).0
+    }
+
+    fn all(api: &Arc<Self>, timeout: Duration) -> Router {
+        let content = api.gateway.clone().router();
         let own = openapi::routes();
-        let pages = self.pages.clone().map_or_else(Router::new, Pages::router);
+        let pages = api.pages.clone().map_or_else(Router::new, Pages::router);
         let waiting = Router::new().route("/stream/{author}/{link}", get(lists::playlist));
         let router = Router::new();
         #[cfg(feature = "stake")]
@@ -142,6 +166,8 @@ impl Api {
             .route("/", get(root))
             .route("/get_stream_info", get(halive::stream_info))
             .route("/get_stream_chunks", get(halive::stream_chunks))
+            .route("/rpc/get_stream_info", get(halive::stream_info))
+            .route("/rpc/get_stream_chunks", get(halive::rpc_stream_chunks))
             .route("/stream/{author}/{link}/health", get(lists::health))
             .route("/stream/{author}/{link}/master", get(streams::master))
             .route("/stream/{author}/{link}/master.m3u8", get(streams::master))
@@ -154,14 +180,17 @@ impl Api {
             .merge(own.waiting)
             .fallback(not_found)
             .method_not_allowed_fallback(not_allowed)
-            .with_state(Arc::new(Self { timeout, ..self }))
+            .route("/metrics", get(operations::local_metrics))
+            .with_state(Arc::clone(api))
             .layer(middleware::from_fn(bounded_uri))
+            .layer(middleware::from_fn_with_state(Arc::clone(api), operations::limited))
             .layer(CatchPanicLayer::custom(|_| {
                 tracing::error!(monotonic_counter.request_panics = 1_u64, "a request panicked");
                 error(StatusCode::INTERNAL_SERVER_ERROR, "internal error")
             }))
             .layer(middleware::from_fn(problem::problems))
             .layer(cors())
+            .layer(middleware::from_fn_with_state(Arc::clone(api), operations::counted))
     }
 }
 

@@ -1,7 +1,8 @@
 //! How a node is set up: [`NodeConfig`], and what it stands on: [`Backends`].
 
 use std::{
-    net::{Ipv4Addr, SocketAddr},
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    num::NonZeroU32,
     time::Duration,
 };
 
@@ -47,6 +48,9 @@ pub struct NodeConfig {
     pub index_memory: usize,
     /// What clients may do.
     pub limits: ServerLimits,
+    /// Where else `/metrics` is answered, to whoever asks; at [`address`](Self::address) it is to the machine itself and
+    /// to trusted proxies only.
+    pub metrics_address: Option<SocketAddr>,
 }
 
 impl NodeConfig {
@@ -106,6 +110,12 @@ impl NodeConfig {
     pub fn limits(self, limits: ServerLimits) -> Self {
         Self { limits, ..self }
     }
+
+    /// Sets where else `/metrics` is answered.
+    #[must_use]
+    pub fn metrics_address(self, metrics_address: Option<SocketAddr>) -> Self {
+        Self { metrics_address, ..self }
+    }
 }
 
 impl Default for NodeConfig {
@@ -120,6 +130,7 @@ impl Default for NodeConfig {
             page: Indexer::DEFAULT_PAGE,
             index_memory: Indexer::DEFAULT_MEMORY,
             limits: ServerLimits::default(),
+            metrics_address: None,
         }
     }
 }
@@ -130,6 +141,14 @@ impl Default for NodeConfig {
 pub struct ServerLimits {
     /// How many connections are open at once; more wait to be taken.
     pub connections: usize,
+    /// How many connections an address may have open; more are closed at once. An address is an IPv4 address or the /64 of
+    /// an IPv6 address; those of the machine itself and of trusted proxies have no such limit.
+    pub connections_per_address: usize,
+    /// How often an address may ask; `None` is without limit. Who asks more often gets status 429.
+    pub rate: Option<Rate>,
+    /// Addresses of proxies that are believed when they say in `X-Forwarded-For` for whom they ask. Those of the machine
+    /// itself always are.
+    pub trusted_proxies: Vec<IpAddr>,
     /// How many bytes the head of a request may have, at least 8192.
     pub head_bytes: usize,
     /// How long the head of a request may take to arrive, and a connection may be idle between two.
@@ -150,6 +169,24 @@ impl ServerLimits {
     #[must_use]
     pub fn connections(self, connections: usize) -> Self {
         Self { connections: connections.max(1), ..self }
+    }
+
+    /// Sets how many connections an address may have open, at least one.
+    #[must_use]
+    pub fn connections_per_address(self, connections_per_address: usize) -> Self {
+        Self { connections_per_address: connections_per_address.max(1), ..self }
+    }
+
+    /// Sets how often an address may ask.
+    #[must_use]
+    pub fn rate(self, rate: Option<Rate>) -> Self {
+        Self { rate, ..self }
+    }
+
+    /// Sets which proxies are believed.
+    #[must_use]
+    pub fn trusted_proxies(self, trusted_proxies: impl IntoIterator<Item = IpAddr>) -> Self {
+        Self { trusted_proxies: trusted_proxies.into_iter().collect(), ..self }
     }
 
     /// Sets how many bytes the head of a request may have.
@@ -187,12 +224,36 @@ impl Default for ServerLimits {
     fn default() -> Self {
         Self {
             connections: 4096,
+            connections_per_address: 512,
+            rate: Some(Rate::default()),
+            trusted_proxies: Vec::new(),
             head_bytes: 16 << 10,
             head_timeout: Duration::from_secs(15),
             request_timeout: Duration::from_secs(30),
             write_timeout: Duration::from_secs(30),
             shutdown_grace: Duration::from_secs(10),
         }
+    }
+}
+
+/// How often something may happen.
+///
+/// The default is 200 times a second, 2000 at once: a viewer asks about once a second, and an address may hide a household,
+/// a company, or a whole provider.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(clippy::exhaustive_structs, reason = "a rate has these two")]
+pub struct Rate {
+    /// How often in a second, in the long run.
+    pub per_second: NonZeroU32,
+    /// How often at once.
+    pub burst: NonZeroU32,
+}
+
+impl Default for Rate {
+    fn default() -> Self {
+        const PER_SECOND: NonZeroU32 = NonZeroU32::new(200).unwrap();
+        const BURST: NonZeroU32 = NonZeroU32::new(2000).unwrap();
+        Self { per_second: PER_SECOND, burst: BURST }
     }
 }
 

@@ -1,6 +1,6 @@
 //! All parts together: [`Node`] starts them, [`RunningNode`] stops them.
 
-use std::{io, net::SocketAddr, time::Duration};
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use alive_core::{
     Network,
@@ -19,11 +19,13 @@ use crate::{
     config::{Backends, NodeConfig},
     event::NodeEvent,
     indexer::Indexer,
+    metrics::Metrics,
     pages::Pages,
     playlists::Playlists,
     presence::Presence,
     resolver::Resolver,
     server,
+    visitors::Visitors,
 };
 
 /// An indexer and its HTTP server.
@@ -52,6 +54,7 @@ pub struct Node;
 #[derive(Debug)]
 pub struct RunningNode {
     address: SocketAddr,
+    metrics_address: Option<SocketAddr>,
     network: Network,
     store: SharedStreamStore,
     events: broadcast::Sender<NodeEvent>,
@@ -84,10 +87,11 @@ impl Node {
     /// # Errors
     /// The address cannot be listened on.
     pub async fn start(config: NodeConfig, backends: Backends) -> Result<RunningNode, StartError> {
-        let address = config.address;
-        let listen_error = |source| StartError::Listen { address, source };
-        let listener = TcpListener::bind(address).await.map_err(listen_error)?;
-        let address = listener.local_addr().map_err(listen_error)?;
+        let (listener, address) = listen(config.address).await?;
+        let metrics_listener = match config.metrics_address {
+            Some(address) => Some(listen(address).await?),
+            None => None,
+        };
 
         let (events, _) = broadcast::channel(Self::EVENTS);
         let resolver = Resolver::new(backends.storage, backends.chunks, config.resolver);
@@ -108,6 +112,7 @@ impl Node {
         let cancel = CancellationToken::new();
         let running = RunningNode {
             address,
+            metrics_address: metrics_listener.as_ref().map(|(_, address)| *address),
             network: config.network.clone(),
             store: backends.store.clone(),
             events: events.clone(),
@@ -157,6 +162,7 @@ impl Node {
                 async move { cluster.follow(events, cancel).await }
             });
         }
+        let metrics = Metrics::new();
         let api = Api::new(
             config.network,
             backends.store,
@@ -168,8 +174,18 @@ impl Node {
         .pages(pages);
         #[cfg(feature = "stake")]
         let api = api.desk(backends.renditions);
-        let router = api.router(config.limits.request_timeout);
-        running.tasks.spawn(server::serve(listener, router, config.limits, cancel));
+        let visitors = Arc::new(Visitors::new(&config.limits));
+        let api = api.counted(metrics.clone(), Arc::clone(&visitors));
+        running.tasks.spawn(metrics.clone().follow(running.events(), cancel.clone()));
+        let (router, metrics_router) = api.routers(config.limits.request_timeout);
+        if let Some((listener, _)) = metrics_listener {
+            let (limits, cancel) = (config.limits.clone(), cancel.clone());
+            running.tasks.spawn(server::serve(listener, metrics_router, limits, cancel));
+        }
+        let limits = config.limits;
+        running
+            .tasks
+            .spawn(server::serve_visitors(listener, router, limits, visitors, metrics, cancel));
         running.tasks.close();
         tracing::info!(%address, "node started");
         Ok(running)
@@ -180,6 +196,11 @@ impl RunningNode {
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Where else it answers for its metrics.
+    pub fn metrics_address(&self) -> Option<SocketAddr> {
+        self.metrics_address
     }
 
     /// What happens from now on.
@@ -231,4 +252,11 @@ impl RunningNode {
             }
         });
     }
+}
+
+async fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), StartError> {
+    let failed = |source| StartError::Listen { address, source };
+    let listener = TcpListener::bind(address).await.map_err(failed)?;
+    let address = listener.local_addr().map_err(failed)?;
+    Ok((listener, address))
 }

@@ -3,10 +3,15 @@
 //! Own loop over hyper, because the ready-made one of axum has no time limit for the head of a request: a client that
 //! sends a byte a minute would hold its connection for ever.
 
-use std::{sync::Arc, time::Duration};
+use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use axum::Router;
-use hyper::server::conn::http1;
+use hyper::{
+    Request,
+    body::Incoming,
+    server::conn::http1,
+    service::{Service as _, service_fn},
+};
 use hyper_util::{
     rt::{TokioIo, TokioTimer},
     server::graceful::GracefulShutdown,
@@ -19,7 +24,11 @@ use tokio::{
 use tokio_io_timeout::TimeoutStream;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use crate::config::ServerLimits;
+use crate::{
+    config::ServerLimits,
+    metrics::Metrics,
+    visitors::{Peer, Place, Visitors},
+};
 
 /// Most headers that a request may have.
 const MAX_HEADERS: usize = 64;
@@ -46,13 +55,32 @@ pub async fn serve(
     limits: ServerLimits,
     cancel: CancellationToken,
 ) {
-    let server = Server { router, graceful: GracefulShutdown::new(), limits };
+    let visitors = Arc::new(Visitors::new(&limits));
+    serve_visitors(listener, router, limits, visitors, Metrics::new(), cancel).await;
+}
+
+/// The same with visitors and metrics that others know, too.
+pub(crate) async fn serve_visitors(
+    listener: TcpListener,
+    router: Router,
+    limits: ServerLimits,
+    visitors: Arc<Visitors>,
+    metrics: Metrics,
+    cancel: CancellationToken,
+) {
+    let server = Server { router, graceful: GracefulShutdown::new(), limits, metrics };
     let permits = Arc::new(Semaphore::new(server.limits.connections));
     let connections = TaskTracker::new();
-    while let Some(Some((stream, permit))) =
+    while let Some(Some((stream, peer, permit))) =
         cancel.run_until_cancelled(accept(&listener, &permits)).await
     {
-        connections.spawn(server.connection(stream, permit));
+        match visitors.connect(peer) {
+            Some(place) => {
+                connections.spawn(server.connection(stream, peer, (permit, place)));
+            }
+            // It is closed without a word: an answer would cost more than the connection.
+            None => server.metrics.refused(),
+        }
     }
     drop(listener);
     let grace = server.limits.shutdown_grace;
@@ -65,11 +93,11 @@ pub async fn serve(
 async fn accept(
     listener: &TcpListener,
     permits: &Arc<Semaphore>,
-) -> Option<(TcpStream, OwnedSemaphorePermit)> {
+) -> Option<(TcpStream, IpAddr, OwnedSemaphorePermit)> {
     let permit = Arc::clone(permits).acquire_owned().await.ok()?;
     loop {
         match listener.accept().await {
-            Ok((stream, _)) => return Some((stream, permit)),
+            Ok((stream, peer)) => return Some((stream, peer.ip(), permit)),
             Err(error) => {
                 tracing::warn!(%error, "a connection cannot be taken");
                 tokio::time::sleep(ACCEPT_WAIT).await;
@@ -82,6 +110,7 @@ struct Server {
     router: Router,
     graceful: GracefulShutdown,
     limits: ServerLimits,
+    metrics: Metrics,
 }
 
 impl Server {
@@ -89,7 +118,8 @@ impl Server {
     fn connection(
         &self,
         stream: TcpStream,
-        permit: OwnedSemaphorePermit,
+        peer: IpAddr,
+        place: (OwnedSemaphorePermit, Place),
     ) -> impl Future<Output = ()> + Send + 'static {
         // Small answers, such as a playlist that has not changed, should not wait for more.
         if let Err(error) = stream.set_nodelay(true) {
@@ -97,6 +127,7 @@ impl Server {
         }
         let mut stream = TimeoutStream::new(stream);
         stream.set_write_timeout(Some(self.limits.write_timeout));
+        let service = TowerToHyperService::new(self.router.clone());
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(self.limits.head_timeout)
@@ -104,14 +135,69 @@ impl Server {
             .max_headers(MAX_HEADERS)
             .serve_connection(
                 TokioIo::new(Box::pin(stream)),
-                TowerToHyperService::new(self.router.clone()),
+                service_fn(move |mut request: Request<Incoming>| {
+                    request.extensions_mut().insert(Peer(peer));
+                    service.call(request)
+                }),
             );
+        let connected = self.metrics.connected();
         let connection = self.graceful.watch(connection);
         async move {
             if let Err(error) = connection.await {
                 tracing::debug!(%error, "connection ended");
             }
-            drop(permit);
+            drop((place, connected));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::routing::get;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+    use super::*;
+
+    /// Asks over a connection that stays open; `None` when it is closed instead.
+    async fn ask(stream: &mut TcpStream) -> Option<()> {
+        let _ = stream.write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").await;
+        let mut start = [0; 12];
+        stream.read_exact(&mut start).await.ok()?;
+        assert_eq!(&start, b"HTTP/1.1 200");
+        Some(())
+    }
+
+    #[tokio::test]
+    async fn an_address_with_too_many_connections_gets_no_more() {
+        let limits = ServerLimits::default().connections_per_address(2);
+        let visitors = Arc::new(Visitors::new(&limits).without_trust());
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (metrics, cancel) = (Metrics::new(), CancellationToken::new());
+        let router = Router::new().route("/", get(|| async {}));
+        let serving =
+            serve_visitors(listener, router, limits, visitors, metrics.clone(), cancel.clone());
+        let server = tokio::spawn(serving);
+        let mut open = Vec::new();
+        for _ in 0..2 {
+            let mut stream = TcpStream::connect(address).await.unwrap();
+            ask(&mut stream).await.unwrap();
+            open.push(stream);
+        }
+        let mut third = TcpStream::connect(address).await.unwrap();
+        assert_eq!(ask(&mut third).await, None);
+        assert!(metrics.text().contains("alive_http_connections_refused_total 1\n"));
+        assert!(metrics.text().contains("alive_http_connections 2\n"), "{}", metrics.text());
+        // Its place is free some time after one of the others went.
+        open.pop();
+        loop {
+            let mut stream = TcpStream::connect(address).await.unwrap();
+            if ask(&mut stream).await.is_some() {
+                break;
+            }
+        }
+        cancel.cancel();
+        drop(open);
+        server.await.unwrap();
     }
 }

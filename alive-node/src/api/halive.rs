@@ -16,6 +16,7 @@ use axum::{
     response::Response,
 };
 use serde::{Serialize, Serializer};
+use serde_json::value::RawValue;
 
 use super::{
     Api, error, failed, json,
@@ -55,6 +56,38 @@ pub(super) async fn stream_chunks(State(api): State<Arc<Api>>, uri: Uri) -> Resp
         Ok((_, stored)) => json(StatusCode::OK, &Chunks::new(&stored)),
         Err(answer) => answer,
     }
+}
+
+/// The same as `PostgREST` in front of the original's database gives it: lengths have six decimals.
+pub(super) async fn rpc_stream_chunks(State(api): State<Arc<Api>>, uri: Uri) -> Response {
+    #[derive(Serialize)]
+    struct RpcChunks<'s> {
+        id: u64,
+        chunks: Vec<RpcRow<'s>>,
+    }
+    #[derive(Serialize)]
+    struct RpcRow<'s> {
+        len: Option<Box<RawValue>>,
+        seq: u16,
+        src_hash: &'s str,
+    }
+    let stored = match api.asked_stream(&uri).await {
+        Ok((_, stored)) => stored,
+        Err(answer) => return answer,
+    };
+    let rows = stored.pushes.iter().map(|(seq, pushed)| RpcRow {
+        len: pushed.len.and_then(six_decimals),
+        seq: seq.as_u16(),
+        src_hash: pushed.src.as_str(),
+    });
+    json(StatusCode::OK, &RpcChunks { id: stored.info.id, chunks: rows.collect() })
+}
+
+/// Seconds as a number of `PostgreSQL` prints: `10.033000`.
+fn six_decimals(len: SegmentDuration) -> Option<Box<RawValue>> {
+    const SECOND: u32 = 1_000_000;
+    let micros = len.as_micros();
+    RawValue::from_string(format!("{}.{:06}", micros / SECOND, micros % SECOND)).ok()
 }
 
 impl Api {

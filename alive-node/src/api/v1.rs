@@ -36,6 +36,8 @@ use crate::{
     playlists::{Playlist, Watched},
 };
 
+/// No list has more segments.
+const MAX_FROM: usize = 262_144;
 /// Most segments in one answer.
 const PAGE: usize = 1000;
 /// How often something is sent when nothing happens, so that nothing between takes the connection for dead.
@@ -94,7 +96,7 @@ pub(super) async fn list_events(State(api): State<Arc<Api>>, path: Path, uri: Ur
     operation_id = "stream_segments",
     tag = "streams",
     params(
-        ("from" = Option<u32>, Query, description = "The first number"),
+        ("from" = Option<u64>, Query, description = "The first number", minimum = 0, maximum = 262144),
         ("quality" = Option<String>, Query, description = "The rendition, `src` unless given"),
         ("l1only" = Option<String>, Query, description = "`1`: without what only the live cache has"),
     ),
@@ -104,11 +106,11 @@ pub(super) async fn segments(State(api): State<Arc<Api>>, path: Path, uri: Uri) 
     let query = Query::parse(uri.query());
     let from = match query.get("from") {
         Param::Absent => Some(0),
-        Param::Once(Some(text)) => text.parse().ok().filter(|_| !text.starts_with('+')),
+        Param::Once(Some(text)) => list::number(text).filter(|from| *from <= MAX_FROM),
         Param::Once(None) | Param::Repeated => None,
     };
     let Some(from) = from else {
-        return error(StatusCode::BAD_REQUEST, "from: not a number of plain digits");
+        return error(StatusCode::BAD_REQUEST, &format!("from: not a number from 0 to {MAX_FROM}"));
     };
     match api.watched(path, &query, "").await {
         Ok(watched) => json(StatusCode::OK, &Page::new(&watched, from)),

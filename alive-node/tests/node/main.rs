@@ -2,10 +2,13 @@
 #![cfg(test)]
 
 mod api;
+mod attack;
 mod delivery;
 mod gateway;
+mod halive;
 mod kill;
 mod lists;
+mod operations;
 mod presence;
 #[cfg(feature = "stake")]
 mod renditions;

@@ -24,6 +24,8 @@ async fn every_answer_is_as_described() {
         ("alice", named(&push_segment(0, &segments(0..1)[0]))),
         ("alice", named(r#"{"op":1,"link":"s"}"#)),
         ("bob", named(r#"{"op":2,"link":"s"}"#)),
+        // A list that goes on would make who asks for its next segment wait.
+        ("bob", named(r#"{"op":1,"link":"s"}"#)),
     ];
     index(&store, "hive", now(), &ops).await;
     let bench = over(store).await;

@@ -179,7 +179,7 @@ struct Chunk {
     path = "/chunks",
     operation_id = "stream_chunks",
     tag = "streams",
-    params(("from" = Option<u16>, Query, description = "The first number")),
+    params(("from" = Option<u64>, Query, description = "The first number", minimum = 0, maximum = 17280)),
     responses((status = 200, description = "Pushes by number", body = ChunkPage))
 )]
 pub(in crate::api) async fn chunks(State(api): State<Arc<Api>>, path: Path, uri: Uri) -> Response {
@@ -235,7 +235,10 @@ pub(in crate::api) async fn master(
     params(
         ("gw" = Option<String>, Query, description = "The gateway that players fetch segments from"),
         ("quality" = Option<String>, Query, description = "The rendition, `src` unless given"),
-        ("window" = Option<u32>, Query, description = "Only so many seconds of the list's end"),
+        (
+            "window" = Option<u64>, Query, description = "Only so many seconds of the list's end",
+            minimum = 1
+        ),
         ("l1only" = Option<String>, Query, description = "`1`: without what only the live cache has"),
         ("_HLS_msn" = Option<u64>, Query, description = "Answer when the list has this segment"),
         ("_HLS_skip" = Option<String>, Query, description = "`YES`: leave out what the player has already"),
@@ -274,7 +277,8 @@ impl Api {
         let from = match once(query, "from")? {
             None => 0,
             Some(text) => {
-                number(text).ok_or_else(|| refused("from: not a number of plain digits"))?
+                let from = number(text).filter(|from| *from <= Seq::MAX.as_index());
+                from.ok_or_else(|| refused(&format!("from: not a number from 0 to {}", Seq::MAX)))?
             }
         };
         let (_, StoredStream { info, pushes }) = self.stored(path).await?;
