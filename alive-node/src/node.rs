@@ -4,7 +4,7 @@ use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use alive_core::{
     Network,
-    backend::{Cursor, SharedStreamStore, StoreError, StreamStore as _},
+    backend::{Cursor, SharedBlockSource, SharedStreamStore, StoreError, StreamStore as _},
 };
 use tokio::{net::TcpListener, sync::broadcast};
 use tokio_util::{
@@ -131,37 +131,15 @@ impl Node {
             let (resolver, cancel) = (resolver.clone(), cancel.clone());
             move || resolver.clone().run(cancel.clone())
         });
-        for source in backends.sources {
-            let (store, resolver, cancel) =
-                (backends.store.clone(), resolver.clone(), cancel.clone());
+        Indexing {
+            sources: backends.sources,
+            page: config.page,
+            memory: config.index_memory,
             #[cfg(feature = "postgres")]
-            let network = alive_core::backend::BlockSource::network(&source).clone();
-            let indexer = move || {
-                Indexer::new(source.clone(), store.clone())
-                    .page(config.page)
-                    .memory(config.index_memory)
-                    .resolver(resolver.clone())
-            };
-            #[cfg(feature = "postgres")]
-            if let Some(cluster) = backends.cluster.clone() {
-                running.keep_up("indexer", move || {
-                    leader::index(cluster.clone(), network.clone(), indexer.clone(), cancel.clone())
-                });
-                continue;
-            }
-            let events = events.clone();
-            running
-                .keep_up("indexer", move || indexer().events(events.clone()).run(cancel.clone()));
+            cluster: backends.cluster,
+            cancel: cancel.clone(),
         }
-        // Of what is indexed, here or by another process, all nodes hear in the same way.
-        #[cfg(feature = "postgres")]
-        if let Some(cluster) = backends.cluster {
-            let (events, cancel) = (events.clone(), cancel.clone());
-            running.keep_up("follower", move || {
-                let (cluster, events, cancel) = (cluster.clone(), events.clone(), cancel.clone());
-                async move { cluster.follow(events, cancel).await }
-            });
-        }
+        .begin(&running);
         let metrics = Metrics::new();
         let api = Api::new(
             config.network,
@@ -189,6 +167,56 @@ impl Node {
         running.tasks.close();
         tracing::info!(%address, "node started");
         Ok(running)
+    }
+}
+
+/// What is indexed, and how.
+struct Indexing {
+    sources: Vec<SharedBlockSource>,
+    page: usize,
+    memory: usize,
+    #[cfg(feature = "postgres")]
+    cluster: Option<crate::store::PostgresStore>,
+    cancel: CancellationToken,
+}
+
+impl Indexing {
+    fn begin(self, running: &RunningNode) {
+        let Self { page, memory, cancel, .. } = self;
+        for source in self.sources {
+            let (store, resolver, events, cancel) = (
+                running.store.clone(),
+                running.resolver.clone(),
+                running.events.clone(),
+                cancel.clone(),
+            );
+            #[cfg(feature = "postgres")]
+            let network = alive_core::backend::BlockSource::network(&source).clone();
+            let indexer = move || {
+                Indexer::new(source.clone(), store.clone())
+                    .page(page)
+                    .memory(memory)
+                    .resolver(resolver.clone())
+            };
+            #[cfg(feature = "postgres")]
+            if let Some(cluster) = self.cluster.clone() {
+                running.keep_up("indexer", move || {
+                    leader::index(cluster.clone(), network.clone(), indexer.clone(), cancel.clone())
+                });
+                continue;
+            }
+            running
+                .keep_up("indexer", move || indexer().events(events.clone()).run(cancel.clone()));
+        }
+        // Of what is indexed, here or by another process, all nodes hear in the same way.
+        #[cfg(feature = "postgres")]
+        if let Some(cluster) = self.cluster {
+            let events = running.events.clone();
+            running.keep_up("follower", move || {
+                let (cluster, events, cancel) = (cluster.clone(), events.clone(), cancel.clone());
+                async move { cluster.follow(events, cancel).await }
+            });
+        }
     }
 }
 

@@ -158,8 +158,8 @@ mod tests {
 
     use super::*;
 
-    fn visitors(limits: ServerLimits) -> Arc<Visitors> {
-        Arc::new(Visitors::new(&limits))
+    fn visitors(limits: &ServerLimits) -> Arc<Visitors> {
+        Arc::new(Visitors::new(limits))
     }
 
     fn forwarded(lines: &[&str]) -> HeaderMap {
@@ -192,7 +192,7 @@ mod tests {
     ) {
         let limits = ServerLimits::default().trusted_proxies(["198.51.100.7".parse().unwrap()]);
         let want = want.map(|want| Source(want.parse().unwrap()));
-        assert_eq!(visitors(limits).source(peer.parse().unwrap(), &forwarded(lines)), want);
+        assert_eq!(visitors(&limits).source(peer.parse().unwrap(), &forwarded(lines)), want);
     }
 
     #[test]
@@ -200,7 +200,7 @@ mod tests {
         let one = std::num::NonZeroU32::MIN;
         let limits = ServerLimits::default()
             .rate(Some(Rate { per_second: one, burst: one.saturating_add(2) }));
-        let visitors = visitors(limits);
+        let visitors = visitors(&limits);
         let source = |text: &str| Source::of(text.parse().unwrap());
         for _ in 0..3 {
             assert_eq!(visitors.admit(source("2001:db8::1")), Ok(()));
@@ -216,7 +216,7 @@ mod tests {
     fn sources_that_ask_no_more_are_forgotten() {
         let many = std::num::NonZeroU32::MAX;
         let limits = ServerLimits::default().rate(Some(Rate { per_second: many, burst: many }));
-        let visitors = visitors(limits);
+        let visitors = visitors(&limits);
         for n in 0..3 * u32::try_from(SWEEP).unwrap() {
             visitors.admit(Source(IpAddr::V4(n.into()))).unwrap();
         }
@@ -226,7 +226,7 @@ mod tests {
 
     #[test]
     fn a_source_has_so_many_connections_and_no_more() {
-        let visitors = visitors(ServerLimits::default().connections_per_address(2));
+        let visitors = visitors(&ServerLimits::default().connections_per_address(2));
         let peer = "192.0.2.1".parse().unwrap();
         let places: Vec<_> = (0..3).map(|_| visitors.connect(peer)).collect();
         assert!(matches!(&places[..], [Some(_), Some(_), None]), "{places:?}");
@@ -244,7 +244,7 @@ mod tests {
         #[test]
         fn any_header_is_read(lines in prop::collection::vec("[ -~]{0,40}", 0..4)) {
             let lines: Vec<_> = lines.iter().map(String::as_str).collect();
-            let _ = visitors(ServerLimits::default()).source([127, 0, 0, 1].into(), &forwarded(&lines));
+            let _ = visitors(&ServerLimits::default()).source([127, 0, 0, 1].into(), &forwarded(&lines));
         }
     }
 }

@@ -96,7 +96,7 @@ pub(super) async fn list_events(State(api): State<Arc<Api>>, path: Path, uri: Ur
     operation_id = "stream_segments",
     tag = "streams",
     params(
-        ("from" = Option<u64>, Query, description = "The first number", minimum = 0, maximum = 262144),
+        ("from" = Option<u64>, Query, description = "The first number", minimum = 0, maximum = 262_144),
         ("quality" = Option<String>, Query, description = "The rendition, `src` unless given"),
         ("l1only" = Option<String>, Query, description = "`1`: without what only the live cache has"),
     ),
