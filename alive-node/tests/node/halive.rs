@@ -72,6 +72,6 @@ async fn the_list_takes_the_parameters_of_the_original() {
     assert_eq!(bench.get("/stream/alice/s?quality=720").await.status, 404);
     assert_eq!(bench.get("/stream/alice/s?quality=best").await.status, 404);
     bench.block(&[end()]).await;
-    let ended = bench.list_until("/stream/alice/s?l1only=1", |list| list.ended()).await;
+    let ended = bench.list_until("/stream/alice/s?l1only=1", super::support::Answer::ended).await;
     assert!(ended.text().contains("#EXT-X-PLAYLIST-TYPE:VOD\n"));
 }
