@@ -18,6 +18,7 @@
 
 mod encoding;
 pub(crate) mod fuzzing;
+mod guard;
 mod halive;
 mod lists;
 #[cfg(feature = "stake")]
@@ -41,9 +42,9 @@ use alive_core::{
 use alive_storage::{SharedContentReader, serve::Gateway};
 use axum::{
     Router,
-    extract::{Request, State},
+    extract::State,
     http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header},
-    middleware::{self, Next},
+    middleware,
     response::{IntoResponse as _, Response},
     routing::get,
 };
@@ -61,8 +62,6 @@ use crate::{
     measure::Measures, metrics::Metrics, pages::Pages, playlists::Playlists, visitors::Visitors,
 };
 
-/// Longest path and query, in bytes. The longest that means something has about 900.
-const MAX_URI: usize = 8192;
 /// How long a browser need not ask again whether it may read an answer.
 const PREFLIGHT: Duration = Duration::from_hours(24);
 /// Where a list says what it lacks.
@@ -182,15 +181,15 @@ impl Api {
             .method_not_allowed_fallback(not_allowed)
             .route("/metrics", get(operations::local_metrics))
             .with_state(Arc::clone(api))
-            .layer(middleware::from_fn(bounded_uri))
-            .layer(middleware::from_fn_with_state(Arc::clone(api), operations::limited))
-            .layer(CatchPanicLayer::custom(|_| {
-                tracing::error!(monotonic_counter.request_panics = 1_u64, "a request panicked");
-                error(StatusCode::INTERNAL_SERVER_ERROR, "internal error")
-            }))
-            .layer(middleware::from_fn(problem::problems))
-            .layer(cors())
-            .layer(middleware::from_fn_with_state(Arc::clone(api), operations::counted))
+            // Together: each call of its own would put every route into a further box.
+            .layer((
+                cors(),
+                middleware::from_fn_with_state(Arc::clone(api), guard::guard),
+                CatchPanicLayer::custom(|_| {
+                    tracing::error!(monotonic_counter.request_panics = 1_u64, "a request panicked");
+                    error(StatusCode::INTERNAL_SERVER_ERROR, "internal error")
+                }),
+            ))
     }
 }
 
@@ -221,15 +220,6 @@ fn cors() -> CorsLayer {
         .max_age(PREFLIGHT)
         // Nothing depends on the origin, so caches need not keep an answer for each. Source: `spec/livepeer.md`, 5.2.
         .vary::<[HeaderName; 0]>([])
-}
-
-async fn bounded_uri(request: Request, next: Next) -> Response {
-    let uri: &Uri = request.uri();
-    let len = uri.path().len() + uri.query().map_or(0, str::len);
-    if len > MAX_URI {
-        return error(StatusCode::URI_TOO_LONG, "path and query are too long");
-    }
-    next.run(request).await
 }
 
 async fn not_found() -> Response {

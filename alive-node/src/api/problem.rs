@@ -5,16 +5,14 @@
 
 use axum::{
     body::Body,
-    extract::Request,
     http::{HeaderValue, header},
-    middleware::Next,
     response::Response,
 };
 use serde::Serialize;
 use utoipa::ToSchema;
 
 /// Where our own routes begin.
-const OURS: &str = "/v1/";
+pub(super) const OURS: &str = "/v1/";
 
 /// What an error says, beside its answer.
 #[derive(Clone, Debug)]
@@ -35,13 +33,10 @@ pub(super) struct Problem<'t> {
     detail: &'t str,
 }
 
-/// Gives errors of our own routes their form.
-pub(super) async fn problems(request: Request, next: Next) -> Response {
-    let ours = request.uri().path().starts_with(OURS);
-    let response = next.run(request).await;
+/// Gives an answer of our own routes its form, if it is an error.
+pub(super) fn of(response: Response) -> Response {
     let status = response.status();
-    let is_error = status.is_client_error() || status.is_server_error();
-    if !ours || !is_error {
+    if !status.is_client_error() && !status.is_server_error() {
         return response;
     }
     let (mut parts, _) = response.into_parts();
