@@ -38,7 +38,7 @@ pub use self::{
     effect::{Effect, LinkId, Outcome, PutError, Side, Stored, Ticket, WatchId, Write},
 };
 
-/// How often expired and unused values are looked for, and missed ones asked for.
+/// How often expired and unused values are looked for.
 const SWEEP: Duration = Duration::from_secs(30);
 
 /// The moment of a call, by both clocks.
@@ -144,7 +144,6 @@ impl Hub {
                 Timer::NoAck(id) => self.no_ack(&id),
                 Timer::Sweep => {
                     self.sweep(now);
-                    self.ask_for_watched(now);
                     self.set_timer(now.at + SWEEP, Timer::Sweep);
                 }
             }

@@ -23,39 +23,9 @@ pub fn print_number(number: f64, out: &mut String) {
         let _infallible = write!(out, "{whole}");
         return;
     }
-    if number < 0.0 {
-        out.push('-');
-    }
-    // Rust's exponent form has the shortest digits, one of them before the point: only its layout is another.
-    let form = format!("{:e}", number.abs());
-    let (mantissa, exponent) = form.split_once('e').unwrap_or((&form, "0"));
-    let exponent: i32 = exponent.parse().unwrap_or(0);
-    let (first, rest) = mantissa.split_once('.').unwrap_or((mantissa, ""));
-    let digits = [first, rest].concat();
-    let count = i32::try_from(digits.len()).unwrap_or(i32::MAX);
-    let zeros = |n: i32| "0".repeat(usize::try_from(n).unwrap_or(0));
-    match exponent {
-        0..21 if exponent + 1 >= count => {
-            out.push_str(&digits);
-            out.push_str(&zeros(exponent + 1 - count));
-        }
-        0..21 => {
-            let (whole, fraction) = digits.split_at(usize::try_from(exponent + 1).unwrap_or(1));
-            out.push_str(whole);
-            out.push('.');
-            out.push_str(fraction);
-        }
-        -6..0 => {
-            out.push_str("0.");
-            out.push_str(&zeros(-exponent - 1));
-            out.push_str(&digits);
-        }
-        _ => {
-            out.push_str(mantissa);
-            let sign = if exponent < 0 { '-' } else { '+' };
-            let _infallible = write!(out, "e{sign}{}", exponent.abs());
-        }
-    }
+    // Not Rust's own digits: where two of the shortest are equally near, as .1562 and .1563 are for the state
+    // 1795291791489.15625, JavaScript takes the even one and Rust the larger. A signature is over the digits.
+    out.push_str(ryu_js::Buffer::new().format_finite(number));
 }
 
 #[cfg(test)]
@@ -89,6 +59,10 @@ mod tests {
     #[case(-9_007_199_254_740_994.0, "-9007199254740994")]
     #[case(123_456_789_012_345_680_000.0, "123456789012345680000")]
     #[case(1_795_219_439_353.001, "1795219439353.001")]
+    #[case(1_795_291_791_489.156_25, "1795291791489.1562")]
+    #[case(1_795_291_791_489.093_75, "1795291791489.0938")]
+    #[case(1_795_291_791_489.031_25, "1795291791489.0312")]
+    #[case(-0.000_001_5, "-0.0000015")]
     #[case(f64::INFINITY, "null")]
     #[case(f64::NAN, "null")]
     fn prints_as_javascript(#[case] number: f64, #[case] text: &str) {

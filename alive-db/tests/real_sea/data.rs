@@ -72,6 +72,22 @@ fn what_either_signs_the_other_verifies() {
     }
 }
 
+/// A signature is over the digits of a state; GUN's have fractions of every kind, some of them just between two decimals.
+#[test]
+#[ignore = "needs Node.js"]
+fn numbers_with_any_fraction_are_printed_as_there() {
+    let base = 1_795_291_791_489.0;
+    // As fine as a double of this size can be.
+    let states: Vec<_> =
+        (0..4_096_u32).map(|n| Json::Number(base + f64::from(n) / 4_096.0)).collect();
+    let small = (1..4_096_u32).map(|n| Json::Number(f64::from(n) / 65_536.0));
+    let data = Json::Array(states.into_iter().chain(small).collect());
+    let keys = KeyPair::generate().unwrap();
+    let signed = sign(&data, &keys).unwrap().to_text();
+    let job = json!({ "signed": signed, "pub": keys.public().to_string() });
+    assert!(Sea::start().value("verify", job).is_array());
+}
+
 /// The original takes one signature over the text `[object Object]` for one over any object, which is why we neither take
 /// nor make it. This one is from the golden vectors; SEA's own `sign` makes none in Node.js, where it reads the text as a
 /// list.

@@ -168,18 +168,6 @@ impl Hub {
         }
     }
 
-    /// Asks the dialled peers again for what the own process follows. They should have told; but a relay of npm tells
-    /// nobody of what was ahead of its clock when it came, even by a millisecond.
-    pub(super) fn ask_for_watched(&mut self, now: Now) {
-        let links = self.dialled(None);
-        let souls: Vec<_> = self.watches.souls().filter(|_| !links.is_empty()).collect();
-        for query in souls.into_iter().map(Query::node) {
-            for link in &links {
-                self.send_get(*link, &query, now);
-            }
-        }
-    }
-
     /// The links that wait for an answer.
     pub(super) fn askers(&self, query: &Query) -> Vec<LinkId> {
         let ask = self.asks.pending.get(query);
