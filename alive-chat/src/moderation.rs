@@ -171,6 +171,19 @@ impl Rulebook {
         Standing::from_entry(self.effective(&Rule::Participant(account.clone())))
     }
 
+    /// Since when an account is banned, if it is.
+    pub fn banned_since(&self, account: &Account) -> Option<Moment> {
+        let rule = Rule::Participant(account.clone());
+        if account == &self.streamer {
+            return None;
+        }
+        if let Some((value, since)) = self.spaces.get(&self.streamer_key)?.get(&rule) {
+            return (*value == 0.0).then_some(*since);
+        }
+        let said = self.moderator_spaces().filter_map(|space| space.get(&rule));
+        said.filter(|(value, _)| *value == 0.0).map(|(_, since)| *since).min()
+    }
+
     /// Whether a message is hidden.
     pub fn is_hidden(&self, digest: &Digest) -> bool {
         self.effective(&Rule::Message(*digest)) == Some(0.0)

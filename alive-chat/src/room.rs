@@ -149,7 +149,7 @@ impl Room {
             return Err(Refusal::Long { len, max: self.config.max_chars });
         }
         check_message_time(&message, state, arrival)?;
-        self.check_sender(message.account())?;
+        self.check_sender(message.account(), message.time(), arrival)?;
         let digest = self.chat.digest(&message)?;
         self.check_place((message.time(), digest))?;
         if let Arrival::Live(now) = arrival {
@@ -262,7 +262,18 @@ impl Room {
         &self.chat
     }
 
-    fn check_sender(&self, account: &Account) -> Result<(), Refusal> {
+    fn check_sender(
+        &self,
+        account: &Account,
+        time: Moment,
+        arrival: Arrival,
+    ) -> Result<(), Refusal> {
+        // What the banned said before is held as by those who heard it: hidden, to be shown again when the ban is lifted.
+        if arrival == Arrival::History
+            && self.rules.banned_since(account).is_some_and(|since| time < since)
+        {
+            return Ok(());
+        }
         let blacklisted =
             account.network() == &Network::hive() && self.blacklist.contains(account.name());
         check_sender(self.rules.standing(account), blacklisted)
@@ -314,7 +325,7 @@ impl Room {
     fn accept(&mut self, pending: Pending<Recovered<Message>>) -> Result<(), Refusal> {
         let signed = pending.what.signed();
         let place = (signed.time(), *pending.what.digest());
-        self.check_sender(signed.account())?;
+        self.check_sender(signed.account(), signed.time(), pending.arrival)?;
         self.check_place(place)?;
         if let Arrival::Live(now) = pending.arrival
             && !self.accounts.take(signed.account().clone(), now)

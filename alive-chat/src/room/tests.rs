@@ -140,6 +140,24 @@ fn a_ban_hides_the_past_and_an_unban_shows_it_again() {
 }
 
 #[test]
+fn a_late_joiner_holds_what_the_banned_said_before_and_nothing_after() {
+    let mut room = room(&["hive/alice"]);
+    room.handle_entry(entry(participant("hive/alice"), 0.0, T + 10.0));
+    let mut read = |time: f64| {
+        let message = message("hive/alice", T + time, &format!("at {time}"));
+        let state = message.time();
+        room.handle_message(Peer(1), message, state, Arrival::History)
+    };
+    assert_eq!(read(9.0), Ok(()));
+    assert_eq!(read(10.0), Err(Refusal::Banned));
+    assert_eq!(send(&mut room, message("hive/alice", T, "live"), T), Err(Refusal::Banned));
+    assert_eq!(settle(&mut room, T), (vec![], vec![]), "it is not shown");
+    assert_eq!((room.archive(false).count(), room.archive(true).count()), (0, 1));
+    room.handle_entry(entry(participant("hive/alice"), 1.0, T + 20.0));
+    assert_eq!(settle(&mut room, T), (vec!["at 9".to_owned()], vec![]));
+}
+
+#[test]
 fn single_messages_are_hidden_even_before_they_come() {
     let mut room = room(&["hive/alice"]);
     let (one, two) = (message("hive/alice", T, "one"), message("hive/alice", T + 1.0, "two"));
