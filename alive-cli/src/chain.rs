@@ -4,19 +4,25 @@ use std::time::Duration;
 
 use alive_avalon::{
     FIRST_PLAYLIST_BLOCK,
-    rpc::{self as avalon, AvalonBlockSource, AvalonBlockSourceConfig, AvalonBroadcaster},
+    rpc::{
+        self as avalon, AvalonAccountKeys, AvalonBlockSource, AvalonBlockSourceConfig,
+        AvalonBroadcaster,
+    },
 };
 use alive_core::{
-    AccountName, Applied, ChainView, DEFAULT_CUSTOM_JSON_ID, Index, Link, Network,
-    backend::{Block, BlockSource as _, Next, SharedBlockSource, SharedBroadcaster},
+    AccountName, Applied, CachedAccountKeys, ChainView, DEFAULT_CUSTOM_JSON_ID, Index,
+    KeyCacheConfig, Link, Network,
+    backend::{
+        Block, BlockSource as _, Next, SharedAccountKeys, SharedBlockSource, SharedBroadcaster,
+    },
 };
 use alive_hive::{
     HiveNetwork, HiveNetworkError,
     devnet::DevnetConfig,
     is_account_name,
     rpc::{
-        BroadcasterConfig, Confirm, Follow, HiveBlockSource, HiveBlockSourceConfig,
-        HiveBroadcaster, RpcClient, RpcConfig,
+        BroadcasterConfig, Confirm, Follow, HiveAccountKeys, HiveBlockSource,
+        HiveBlockSourceConfig, HiveBroadcaster, RpcClient, RpcConfig,
     },
 };
 use anyhow::{Context as _, bail, ensure};
@@ -244,7 +250,7 @@ impl Chain {
         Ok(HiveBroadcaster::new(self.hive_client()?, network, account, key, config))
     }
 
-    fn avalon_broadcaster(
+    pub(crate) fn avalon_broadcaster(
         &self,
         account: AccountName,
         key: alive_avalon::PrivateKey,
@@ -312,6 +318,26 @@ impl Chain {
         })?))
     }
 
+    /// Who may sign for the accounts of this chain; answers are remembered for a while.
+    pub(crate) fn account_keys(&self) -> anyhow::Result<SharedAccountKeys> {
+        let config = KeyCacheConfig::default();
+        Ok(match &self.kind {
+            Kind::Avalon => {
+                let keys = AvalonAccountKeys::new(self.avalon_client()?);
+                SharedAccountKeys::new(CachedAccountKeys::new(keys, config))
+            }
+            Kind::Hive(network) => {
+                let keys = HiveAccountKeys::new(self.hive_client()?, network.clone());
+                SharedAccountKeys::new(CachedAccountKeys::new(keys, config))
+            }
+        })
+    }
+
+    /// Whether it is Avalon, which has no posts with metadata but playlists with json.
+    pub(crate) fn is_avalon(&self) -> bool {
+        matches!(self.kind, Kind::Avalon)
+    }
+
     /// Follows the chain from `from_block` to its head and shows every block on the way.
     pub(crate) async fn index(
         &self,
@@ -348,7 +374,7 @@ impl Chain {
         Ok(RpcClient::new(config)?)
     }
 
-    fn avalon_client(&self) -> anyhow::Result<avalon::RpcClient> {
+    pub(crate) fn avalon_client(&self) -> anyhow::Result<avalon::RpcClient> {
         let config = avalon::RpcConfig::new(&self.nodes).context("--avalon-node")?;
         Ok(avalon::RpcClient::new(config)?)
     }

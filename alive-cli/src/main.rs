@@ -3,7 +3,12 @@
 mod archive;
 mod attested;
 mod chain;
+mod chat;
+mod chat_archive;
+mod chat_line;
 mod chat_networks;
+mod chat_room;
+mod chat_terminal;
 mod cid;
 mod configure;
 mod conformance;
@@ -50,6 +55,8 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Joins, archives and replays the chat of a stream.
+    Chat(chat::Args),
     /// Computes the content id of a file as IPFS does.
     Cid(cid::Args),
     /// Creates a stream or changes its settings on the chain.
@@ -97,6 +104,7 @@ fn main() -> ExitCode {
         Command::Conformance(args) => return conformance::run(&args),
         Command::Key(args) => key::run(&args),
         Command::Stake(args) => stake::run(&args),
+        Command::Chat(args) => block_on(chat::run(args)),
         Command::Configure(args) => block_on(configure::run(args)),
         Command::Cost(args) => block_on(cost::run(args)),
         Command::Db(args) => block_on(db::run(args)),

@@ -231,7 +231,7 @@ fn one_of_hive(args: &ChainArgs) -> anyhow::Result<Chain> {
     Ok(chain)
 }
 
-async fn find(chain: &Chain, stream: &StreamId) -> anyhow::Result<Option<ExistingPost>> {
+pub(crate) async fn find(chain: &Chain, stream: &StreamId) -> anyhow::Result<Option<ExistingPost>> {
     let permlink = Permlink::of(&stream.link);
     Ok(rpc::find_post(&chain.hive_client()?, &stream.account, permlink.as_str()).await?)
 }

@@ -1,6 +1,7 @@
 //! The real program in its real processes.
 #![cfg(test)]
 
+mod chat;
 mod commands;
 mod cost;
 mod db;
