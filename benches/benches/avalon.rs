@@ -1,27 +1,119 @@
 //! Claims about Avalon: hashing and signing cost at most 10 % over raw libsecp256k1 and SHA-256; JSON text of large
 //! transactions is written at 1 GB/s; blocks are followed at 50,000 transactions a second with signatures unchecked, and
-//! at libsecp256k1's own speed with them checked.
+//! at libsecp256k1's own speed with them checked. First all of them by turns with their peers, javalon among these, which
+//! needs Node.js with npm; then by criterion.
 #![expect(clippy::expect_used, reason = "a bench that cannot run should say so and stop")]
+#![expect(clippy::panic, clippy::unwrap_used, reason = "the same, in what the tests share")]
+#![expect(clippy::cast_precision_loss, reason = "counts and sizes are far below 2^52")]
+#![expect(clippy::print_stdout, reason = "its figures are its output")]
 
-use std::hint::black_box;
+use std::{hint::black_box, process::Command, time::Duration};
 
 use alive_avalon::{
     Account, Block, BlockHashing, Hash, JsonText, PrivateKey, SignedTransaction, Transaction,
     stream_ops, verify_signatures,
 };
+use benches::turns::{Ratio, Rounds, compare, time};
 use criterion::{Criterion, Throughput};
 use secp256k1::{Message, SecretKey, ecdsa};
+use serde_json::json;
 use sha2::{Digest, Sha256};
+
+#[path = "../../alive-avalon/tests/real_javalon/javalon.rs"]
+mod javalon;
 
 /// Transactions of a block. Source: `spec/avalon.md`, section 1.
 const TXS: usize = 200;
 
 fn main() {
+    // Cargo says so when it measures.
+    let is_test = !std::env::args().any(|argument| argument == "--bench");
+    claims(is_test);
     let mut criterion = Criterion::default().configure_from_args();
     signing(&mut criterion);
     json_text(&mut criterion);
     following(&mut criterion);
     criterion.final_summary();
+}
+
+/// All claims by turns, so that their ratios mean something on a machine with other work.
+fn claims(is_test: bool) {
+    let rounds =
+        if is_test { Rounds { count: 1, repeat: 1 } } else { Rounds { count: 21, repeat: 5 } };
+    let raw_key = SecretKey::from_secret_bytes([7; 32]).expect("a scalar");
+    let key = key();
+    let transactions: Vec<_> = (0..TXS).map(push).collect();
+    let texts: Vec<_> = transactions.iter().map(|tx| tx.as_text().as_str().to_owned()).collect();
+    let message = |text: &String| Message::from_digest(Sha256::digest(text).into());
+    let sign_raw =
+        |text| ecdsa::RecoverableSignature::sign_ecdsa_recoverable(message(text), &raw_key);
+    let signing = compare(
+        rounds,
+        || time(|| transactions.iter().map(|tx| tx.sign(&[&key])).collect::<Vec<_>>()),
+        || time(|| texts.iter().map(sign_raw).collect::<Vec<_>>()),
+    );
+    line("hash and sign, beside SHA-256 and libsecp256k1 (at most 1.10)", signing);
+
+    let signed: Vec<_> = transactions.iter().map(|tx| tx.sign(&[&key])).collect();
+    let single: Vec<_> = transactions.iter().map(|tx| tx.sign_single(&key)).collect();
+    let raw: Vec<_> = texts.iter().map(|text| (message(text), sign_raw(text))).collect();
+    let public = raw_key.public_key();
+    let verify = || {
+        time(|| {
+            for (message, signature) in &raw {
+                ecdsa::verify(&signature.to_standard(), *message, &public).expect("signed");
+            }
+        })
+    };
+    let recover =
+        || time(|| raw.iter().filter(|(message, raw)| raw.recover_ecdsa(*message).is_ok()).count());
+    let text = block_of(&single);
+    line(
+        "follow a block, signatures checked, beside libsecp256k1 verifying",
+        compare(rounds, || time(|| follow(&text, true)), verify),
+    );
+    let text = block_of(&signed);
+    line(
+        "the same in the form for several keys, beside libsecp256k1 recovering",
+        compare(rounds, || time(|| follow(&text, true)), recover),
+    );
+    let plain = compare(rounds, || time(|| follow(&text, false)), recover);
+    let rate = TXS as f64 / plain.ours.as_secs_f64();
+    println!("follow a block, signatures unchecked (at least 50,000 a second): {rate:.0} a second");
+    for (name, text) in large() {
+        let written = compare(rounds, || time(|| JsonText::of(&text)), || time(|| text.clone()));
+        let rate = text.len() as f64 / written.ours.as_secs_f64() / 1e9;
+        println!("JSON text of {name} (at least 1 GB/s): {rate:.2} GB/s");
+    }
+    beside_javalon(&transactions, &key, signing, is_test);
+}
+
+fn line(what: &str, Ratio { ours, peer, ratio }: Ratio) {
+    let each = |all: Duration| all.as_secs_f64() * 1e6 / TXS as f64;
+    println!("{what}: {:.2} and {:.2} µs, ratio {ratio:.3}", each(ours), each(peer));
+}
+
+/// What javalon takes for the same, in a process of its own.
+fn beside_javalon(transactions: &[Transaction], key: &PrivateKey, ours: Ratio, is_test: bool) {
+    let has = |program| Command::new(program).arg("--version").output().is_ok();
+    if !has("node") || !has("npm") {
+        println!("SKIPPED beside javalon: Node.js with npm is not installed");
+        return;
+    }
+    let objects: Vec<serde_json::Value> = transactions
+        .iter()
+        .map(|tx| serde_json::from_str(tx.as_text().as_str()).expect("JSON"))
+        .collect();
+    let millis = if is_test { 1 } else { 2000 };
+    let key = key.to_base58();
+    let job = json!({"transactions": objects, "key": key.as_str(), "millis": millis});
+    let theirs = javalon::run("bench", &job);
+    let micros = |what: &str| {
+        theirs.get(what).and_then(serde_json::Value::as_f64).expect("a number") / 1000.0
+    };
+    let (sign, each) = (micros("sign"), ours.ours.as_secs_f64() * 1e6 / TXS as f64);
+    println!("javalon: hash and sign {sign:.1} µs, {:.1} times ours", sign / each);
+    println!("javalon: hash and verify {:.1} µs", micros("verify"));
 }
 
 fn key() -> PrivateKey {
@@ -61,7 +153,7 @@ fn signing(criterion: &mut Criterion) {
 }
 
 /// Large transactions as streams and posts have them: many entries, and a long text.
-fn json_text(criterion: &mut Criterion) {
+fn large() -> [(&'static str, String); 2] {
     let entries: Vec<_> = (0..900)
         .map(|seq| format!(r#"[{seq},"QmbFMke1KXqnYyBBWxB74N4c5SBnJMVAiMNRcGu6x1AwQH,10.003"]"#))
         .collect();
@@ -70,8 +162,12 @@ fn json_text(criterion: &mut Criterion) {
         "A stream about things that matter, é and 漢字, with a \\\"quote\\\" now and then. ";
     let long =
         format!(r#"{{"link":"post","json":{{"title":"x","body":"{}"}}}}"#, prose.repeat(700));
+    [("900 entries", many), ("a long post", long)]
+}
+
+fn json_text(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("avalon: JSON text of a large transaction");
-    for (name, text) in [("900 entries", many), ("a long post", long)] {
+    for (name, text) in large() {
         group.throughput(Throughput::Bytes(text.len() as u64));
         group.bench_function(name, |b| b.iter(|| JsonText::of(black_box(&text)).expect("JSON")));
         group.bench_function(format!("{name}, peer: serde_json, without order"), |b| {
@@ -85,9 +181,8 @@ fn json_text(criterion: &mut Criterion) {
     group.finish();
 }
 
-fn following(criterion: &mut Criterion) {
-    let key = key();
-    let txs: Vec<SignedTransaction> = (0..TXS).map(|seq| push(seq).sign_single(&key)).collect();
+/// A block of signed transactions as nodes tell it.
+fn block_of(txs: &[SignedTransaction]) -> String {
     let list: Vec<_> = txs.iter().map(|tx| tx.as_text().as_str()).collect();
     let body = format!(
         r#"{{"_id":17150001,"phash":"{}","timestamp":1700000000000,"txs":[{}],"miner":"dtube""#,
@@ -95,34 +190,34 @@ fn following(criterion: &mut Criterion) {
         list.join(",")
     );
     let hash = Hash::of(format!("{body}}}"));
-    let text = format!(r#"{body},"hash":"{hash}","signature":"1"}}"#);
-    let alice = Account::new("alice", &key.public_key());
-    let read = |text: &str| {
-        let block = Block::from_json(text).expect("a block");
-        block.check_hash(BlockHashing::V2).expect("its hash");
-        block
-    };
+    format!(r#"{body},"hash":"{hash}","signature":"1"}}"#)
+}
+
+/// Reads a block, checks its hash, and takes the operations of streams out of it; with the signatures of alice checked.
+fn follow(text: &str, checked: bool) {
+    let block = Block::from_json(black_box(text)).expect("a block");
+    block.check_hash(BlockHashing::V2).expect("its hash");
+    let alice = Account::new("alice", &key().public_key());
+    for tx in block.transactions() {
+        if checked {
+            let signatures = tx.signatures().expect("signatures");
+            let hash = tx.computed_hash();
+            verify_signatures(&signatures, &hash, Some(26), Some(&alice), |_| None)
+                .expect("signed by alice");
+        }
+        assert_eq!(stream_ops(&tx).len(), 1);
+    }
+}
+
+fn following(criterion: &mut Criterion) {
+    let key = key();
+    let txs: Vec<SignedTransaction> = (0..TXS).map(|seq| push(seq).sign_single(&key)).collect();
+    let text = block_of(&txs);
     let mut group = criterion.benchmark_group("avalon: follow a block of 200 transactions");
     group.throughput(Throughput::Elements(TXS as u64));
-    group.bench_function("signatures unchecked", |b| {
-        b.iter(|| {
-            let block = read(black_box(&text));
-            assert_eq!(block.transactions().map(|tx| stream_ops(&tx).len()).sum::<usize>(), TXS);
-        });
-    });
+    group.bench_function("signatures unchecked", |b| b.iter(|| follow(&text, false)));
     group.sample_size(20);
-    group.bench_function("signatures checked", |b| {
-        b.iter(|| {
-            let block = read(black_box(&text));
-            for tx in block.transactions() {
-                let signatures = tx.signatures().expect("signatures");
-                let hash = tx.computed_hash();
-                verify_signatures(&signatures, &hash, Some(26), Some(&alice), |_| None)
-                    .expect("signed by alice");
-                assert_eq!(stream_ops(&tx).len(), 1);
-            }
-        });
-    });
+    group.bench_function("signatures checked", |b| b.iter(|| follow(&text, true)));
     let public = SecretKey::from_secret_bytes([7; 32]).expect("a scalar").public_key();
     let raw: Vec<_> = txs
         .iter()
