@@ -18,6 +18,7 @@ mod demo;
 mod devnet;
 mod finished;
 mod haf;
+mod index;
 mod key;
 mod live;
 mod login_chain;

@@ -7,15 +7,14 @@ use alive_core::{
     backend::{SharedStorage, SharedStreamStore},
     memory::MemoryStreamStore,
 };
-use alive_node::{
-    Backends, Node, NodeConfig, PlaylistConfig, RunningNode, SharedChunkCache, SharedContentReader,
-    SqliteStore,
-};
+use alive_node::{Backends, Node, NodeConfig, PlaylistConfig, RunningNode, SharedContentReader};
 use alive_playlist::ListSettings;
 use alive_storage::{DiskStorage, GatewayOptions, GatewayStorage};
 use anyhow::Context as _;
 
-use crate::{asked_to_stop, chain::ChainArgs, haf::HafArgs, live::LiveArgs, output};
+use crate::{
+    asked_to_stop, chain::ChainArgs, haf::HafArgs, index::IndexArgs, live::LiveArgs, output,
+};
 
 /// Follows a chain, fetches and checks the chunks of every stream, and serves playlists at /stream/AUTHOR/LINK.m3u8.
 #[derive(Debug, clap::Args)]
@@ -51,6 +50,8 @@ pub(crate) struct Args {
     #[arg(long, env = "ALIVE_PATIENCE", default_value_t = 60, value_name = "SECONDS")]
     patience: u64,
     #[command(flatten)]
+    index: IndexArgs,
+    #[command(flatten)]
     live: LiveArgs,
     #[command(flatten)]
     chain: ChainArgs,
@@ -60,24 +61,23 @@ pub(crate) struct Args {
 
 pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
     std::fs::create_dir_all(&args.data).with_context(|| args.data.display().to_string())?;
-    let index = SqliteStore::open(args.data.join("index.sqlite"))?;
-    let chunks = SharedChunkCache::new(index.clone());
-    let store = SharedStreamStore::new(index);
+    let index = args.index.open(&args.data).await?;
     let chains = args.chain.chains()?;
     let primary = chains.first().context("no network")?.network().clone();
     let sources = args.haf.block_sources(&chains, args.from_block)?;
     let live = args.live.start(Some(&args.data.join("live.redb"))).await.context("live layer")?;
-    let followed = live.as_ref().map(|live| live.reader(store.clone()));
+    let followed = live.as_ref().map(|live| live.reader(index.store()));
     let mut backends = match &args.content[..] {
         gateways @ [_, ..] => {
             let gateways =
                 GatewayStorage::of(gateways.iter().cloned(), &GatewayOptions::default())?;
-            Backends::new(store, SharedStorage::new(gateways))
+            index.backends(SharedStorage::new(gateways), sources)
         }
         [] => {
             let content = DiskStorage::open_dir(args.data.join("store"))
                 .with_context(|| format!("block store in {}", args.data.display()))?;
-            Backends::new(store, SharedStorage::new(content.clone()))
+            index
+                .backends(SharedStorage::new(content.clone()), sources)
                 .content(SharedContentReader::new(content))
         }
     };
@@ -92,10 +92,7 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
     if let Some(followed) = followed {
         backends = backends.live(followed);
     }
-    for source in sources {
-        backends = backends.source(source);
-    }
-    let node = Node::start(config, backends.chunks(chunks)).await?;
+    let node = Node::start(config, backends).await?;
     output::line(format_args!("listening on {}", url(&node)));
     asked_to_stop().await;
     node.shutdown().await;

@@ -2,6 +2,7 @@
 #![cfg(test)]
 
 mod chat;
+mod cluster;
 mod commands;
 mod cost;
 mod db;
@@ -18,6 +19,9 @@ mod players;
 #[expect(dead_code, reason = "an honest portal will do here")]
 mod portal;
 mod post;
+#[path = "../../../alive-hive/tests/haf/server.rs"]
+#[expect(dead_code, reason = "the database itself comes to no harm here")]
+mod postgres;
 #[path = "../../../alive-storage/tests/remote/server.rs"]
 #[expect(dead_code, reason = "the portal needs a part of it")]
 mod server;
