@@ -165,6 +165,27 @@ test("a file of parts is put together, and each contradiction refused", async ()
   const wrong = fileNode([[rawCid(one), 2]]);
   const lying = car([], [[nodeCid(wrong), wrong], [rawCid(one), one]]);
   await assert.rejects(fileOfCar(nodeCid(wrong), lying, LIMIT), /not the size/);
+
+  // The sum is right, the parts are not.
+  const swapped = fileNode([[rawCid(one), 1], [rawCid(two), 3]]);
+  const parts = [[rawCid(one), one], [rawCid(two), two]];
+  await assert.rejects(fileOfCar(nodeCid(swapped), car([], [[nodeCid(swapped), swapped], ...parts]), LIMIT), /not the size/);
+
+  // The bytes of a file under an id that says they are something else.
+  const other = { ...nodeCid(node), version: 1, codec: 0x71 };
+  await assert.rejects(fileOfCar(other, car([], [[other, node], ...parts]), LIMIT), /no part of a file/);
+});
+
+test("an archive is strict where it can be written in two ways", async () => {
+  const block = Uint8Array.of(1);
+  const good = [...car([], [[rawCid(block), block]])];
+  assert.deepEqual([...(await fileOfCar(rawCid(block), Uint8Array.from(good), LIMIT))], [1]);
+  await assert.rejects(readCar(Uint8Array.from([...good, 0])), /empty section/);
+  // The number of the version in two bytes, and the length before the header counted up.
+  const at = good[0];
+  assert.equal(good[at], 1);
+  const long = [good[0] + 1, ...good.slice(1, at), 0x18, 1, ...good.slice(at + 1)];
+  await assert.rejects(readCar(Uint8Array.from(long)), /shortest form/);
 });
 
 test("a tree of nothing ends soon", async () => {
