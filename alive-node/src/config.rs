@@ -241,7 +241,6 @@ impl Default for ServerLimits {
 /// The default is 200 times a second, 2000 at once: a viewer asks about once a second, and an address may hide a household,
 /// a company, or a whole provider.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[expect(clippy::exhaustive_structs, reason = "a rate has these two")]
 pub struct Rate {
     /// How often in a second, in the long run.
     pub per_second: NonZeroU32,

@@ -323,3 +323,16 @@ async fn a_node_is_ready_once_it_has_a_block() {
     bench.block(&[configure()]).await;
     assert_eq!(bench.get("/ready").await.json(), json!({"status": "ok"}));
 }
+
+#[tokio::test]
+async fn the_chapter_names_every_route_that_is_described() {
+    const CHAPTER: &str = include_str!("../../../docs/src/guides/http-api.md");
+    let bench = Bench::start().await;
+    let document = bench.get("/v1/openapi.json").await.json();
+    let ways = ["/v1/streams/{author}/{link}", "/v1/networks/{network}/streams/{author}/{link}"];
+    for path in document["paths"].as_object().unwrap().keys() {
+        let below = ways.iter().find_map(|way| path.strip_prefix(way)).unwrap_or_default();
+        let name = if below.is_empty() { format!("`{path}`") } else { format!("`…{below}") };
+        assert!(CHAPTER.contains(&name), "{name}");
+    }
+}
