@@ -138,7 +138,7 @@ pub(crate) fn find_digest<'d>(
     start: &str,
 ) -> anyhow::Result<Digest> {
     let mut found: Vec<_> =
-        digests.into_iter().filter(|digest| hex(*digest).starts_with(start)).collect();
+        digests.into_iter().filter(|digest| hex(digest).starts_with(start)).collect();
     found.sort_unstable();
     found.dedup();
     match found.as_slice() {

@@ -258,7 +258,7 @@ impl Visit<'_> {
             }
             SessionEvent::CaughtUp if !self.is_live => return self.begin().await.map(Some),
             SessionEvent::Connected if self.is_live => {
-                output::line(self.screen.note("connected again"))
+                output::line(self.screen.note("connected again"));
             }
             SessionEvent::Disconnected { why } => {
                 output::line(self.screen.note(&format!("disconnected, trying again: {why}")));

@@ -91,10 +91,10 @@ impl Node {
                 }
             }
         };
-        match tokio::time::timeout(Duration::from_mins(1), listed).await {
-            Ok(uris) => uris,
-            Err(_) => panic!("{}: {:?}", self.name, playlist(&url).await),
-        }
+        let Ok(uris) = tokio::time::timeout(Duration::from_mins(1), listed).await else {
+            panic!("{}: {:?}", self.name, playlist(&url).await);
+        };
+        uris
     }
 }
 
