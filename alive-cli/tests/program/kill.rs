@@ -211,7 +211,12 @@ async fn survives(kills: usize, chain: &[&str]) {
         }
     });
     let Ok(uris) = uris.await else {
-        panic!("the stream does not come to its end: {:?}", playlist(&url).await);
+        let health = get(&url.replace(".m3u8", "/health")).await.unwrap().text().await.unwrap();
+        let listed = playlist(&url).await;
+        let pushes = setting.pushes().await;
+        panic!(
+            "the stream does not come to its end: {listed:?}, {health}, on the chain: {pushes:?}"
+        );
     };
     assert_eq!(uris.len(), SEGMENTS, "a segment is listed twice");
     for (number, uri) in uris.iter().enumerate() {
