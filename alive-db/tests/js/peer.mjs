@@ -36,6 +36,11 @@ const plain = (value) => {
 const seen = new Map();
 
 const work = {
+  // GUN's own way to set its clock: states are the system's time and this.
+  clock: ({ ahead }, done) => {
+    Gun.state.drift = ahead;
+    done({});
+  },
   put: ({ path, value }, done) => at(path).put(value, ({ ok, err }) => done({ ok: ok ?? null, err: err ?? null })),
   set: ({ path, value }, done) => at(path).set(value, ({ ok, err }) => done({ ok: ok ?? null, err: err ?? null })),
   once: ({ path }, done) => at(path).once((value) => done({ value: plain(value) ?? null })),

@@ -23,6 +23,11 @@ const or = (value) => ({ value: value === undefined ? null : value });
 let gun;
 const work = {
   certify: async ({ who, policy, pair }) => or(await SEA.certify(who, policy, pair)),
+  // GUN's own way to set its clock: states are the system's time and this.
+  clock: ({ ahead }) => {
+    Gun.state.drift = ahead;
+    return {};
+  },
   connect: ({ url }) => {
     const options = { peers: [url], file: folder, radisk: false, localStorage: false };
     gun = Gun({ ...options, multicast: false, axe: false, stats: false });
@@ -53,6 +58,10 @@ const work = {
   // As AliveDB pushes a segment.
   push: ({ list, value }) =>
     new Promise((done) => gun.user().get(list).set(value, ({ ok, err }) => done({ ok: ok ?? null, err: err ?? null }))),
+  // Several, without waiting for one before the next.
+  pushes: async ({ list, values }) => ({
+    errs: (await Promise.all(values.map((value) => work.push({ list, value })))).map(({ err }) => err),
+  }),
   put: ({ soul, value, certificate }) =>
     new Promise((done) => {
       const told = ({ ok, err }) => done({ ok: ok ?? null, err: err ?? null });
