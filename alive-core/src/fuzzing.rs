@@ -9,15 +9,20 @@ mod tape;
 
 pub(crate) use tape::Tape;
 
+use std::collections::HashSet;
+
 use cid::Cid;
+use multihash::Multihash;
 
 use crate::{
     backend::{Block, RefusedOp},
     chunk::{Chunk, ChunkError},
-    content::{ContentId, StorageKind},
+    content::{CODEC_RAW, ContentId, HASH_SHA2_256, StorageKind},
     index::{Applied, BlockChanges, Change, Index},
+    merged::MergedList,
     op::{DEFAULT_CUSTOM_JSON_ID, Op, SignedOp},
-    segment::{Segment, SegmentDurationError},
+    segment::{Segment, SegmentDuration, SegmentDurationError},
+    timeline::Listed,
 };
 
 use model::Model;
@@ -179,6 +184,58 @@ fn undo(index: &mut Index, changes: &BlockChanges) {
     assert_eq!(inverse, changes.changes, "undoing is the inverse, last change first");
 }
 
+/// The lists of three chains, in whatever order each tells segments, make one list that only grows, holds each segment
+/// once, and tells where each chain has it.
+///
+/// # Panics
+/// It is not so.
+pub fn merged_lists(data: &[u8]) {
+    let mut merged = MergedList::default();
+    let mut lists: [Vec<Listed>; 3] = Default::default();
+    let mut before = Vec::new();
+    for &byte in data.iter().chain(&[u8::MAX]) {
+        if byte < 240 {
+            if let Some(list) = lists.get_mut(usize::from(byte % 3)) {
+                list.extend(told(byte / 3));
+            }
+            continue;
+        }
+        merged.extend(&lists.each_ref().map(|list| &**list));
+        let now: Vec<Segment> = merged.listed().iter().map(|listed| listed.segment).collect();
+        assert!(now.starts_with(&before), "it only grows");
+        before = now;
+        agrees(&merged, &lists);
+    }
+}
+
+fn agrees(merged: &MergedList, lists: &[Vec<Listed>]) {
+    let contents = |list: &[Listed]| -> Vec<_> {
+        list.iter().map(|listed| listed.segment.content.canonical()).collect()
+    };
+    let listed = contents(merged.listed());
+    let unique: HashSet<_> = listed.iter().collect();
+    assert_eq!(unique.len(), listed.len(), "each once");
+    for (chain, list) in lists.iter().enumerate() {
+        let told = contents(list);
+        let all = told.iter().all(|content| unique.contains(content));
+        assert!(all || merged.held() > 0, "what is not listed is held back");
+        for (place, content) in listed.iter().enumerate() {
+            let at = merged.place_in(chain, place);
+            assert!(at.is_none_or(|at| told.get(at) == Some(content)));
+            let first = told.iter().position(|known| known == content);
+            // What was held back and then came from a chain of another order is not looked for again.
+            assert!(at == first || merged.held() > 0, "it tells where it stands first");
+        }
+    }
+}
+
+fn told(number: u8) -> Option<Listed> {
+    let hash = Multihash::wrap(HASH_SHA2_256, &[number; 32]).ok()?;
+    let content = ContentId::from_cid(&Cid::new_v1(CODEC_RAW, hash)).ok()?;
+    let duration = SegmentDuration::from_micros(10_000_000).ok()?;
+    Some(Listed { segment: Segment::new(content, duration), seq: None })
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -225,8 +282,7 @@ mod tests {
         let push = format!(
             r#"{{"op":0,"link":"s","seq":10,"src":"{CID}","len":1.5e1,"d":1,"240":"{CID}"}}"#
         );
-        let configure =
-            r#"{"op":2,"link":"s","storage":" IPFS ","l2":"gundb","pub":"a.b","gw":"http://x"}"#;
+        let configure = r#"{"op":2,"link":"s","storage":" IPFS ","l2":"gundb","pub":"a.b","gw":"http://x","also":"n/a/s"}"#;
         vec![push, configure.into(), r#" {"op":1.0,"link":"a-b_C","x":[{"op":2}]} "#.into()]
     }
 
@@ -262,8 +318,13 @@ mod tests {
 
         #[test]
         fn any_binary_cid(digest in any::<[u8; 32]>(), codec in any::<u16>(), hash in 0..0x40_u64) {
-            let hash = multihash::Multihash::wrap(hash, &digest).unwrap();
+            let hash = Multihash::wrap(hash, &digest).unwrap();
             content_id(&Cid::new_v1(codec.into(), hash).to_bytes());
+        }
+
+        #[test]
+        fn any_lists_of_three_chains(data in proptest::collection::vec(any::<u8>(), 0..120)) {
+            merged_lists(&data);
         }
 
         #[test]
