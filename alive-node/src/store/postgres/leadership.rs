@@ -149,7 +149,8 @@ impl Seat {
             Ok(Some(row)) => row.try_get(0).ok() == Some(leader.term),
             Ok(None) => false,
             Err(error) => {
-                tracing::warn!(network = %self.network, %error, "the leader's session failed");
+                let failure = Failure::from(error);
+                tracing::warn!(network = %self.network, %failure, "the leader's session failed");
                 false
             }
         };

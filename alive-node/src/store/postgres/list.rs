@@ -108,8 +108,10 @@ impl Search<'_> {
         if author.contains('\0') {
             return Ok(Vec::new());
         }
+        // Of one row, as the server knows then: the index gives the order, however many streams the author has.
         let sql = select!(
-            "a.network = $1 AND a.name = $2 AND (s.created, s.network_number) < ($3, $4)
+            "s.account = (SELECT id FROM accounts WHERE network = $1 AND name = $2)
+            AND (s.created, s.network_number) < ($3, $4)
             ORDER BY s.created DESC, s.network_number DESC LIMIT $5"
         );
         self.select(sql, &[&self.id, &author, &at, &number, &self.limit()]).await
