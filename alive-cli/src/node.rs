@@ -1,16 +1,29 @@
 //! `alive node`: an indexer and its HTTP server.
 
-use std::{net::SocketAddr, num::NonZeroU32, path::PathBuf, time::Duration};
+use std::{
+    net::{IpAddr, SocketAddr},
+    num::NonZeroU32,
+    path::PathBuf,
+    time::Duration,
+};
 
 use alive_core::{
     GatewayUrl,
     backend::{SharedStorage, SharedStreamStore},
     memory::MemoryStreamStore,
 };
-use alive_node::{Backends, Node, NodeConfig, PlaylistConfig, RunningNode, SharedContentReader};
+use alive_node::{
+    Backends, Node, NodeConfig, PlaylistConfig, Rate, RunningNode, ServerLimits,
+    SharedContentReader,
+};
 use alive_playlist::ListSettings;
-use alive_storage::{DiskStorage, GatewayOptions, GatewayStorage};
-use anyhow::Context as _;
+use alive_storage::{
+    DiskStorage, GatewayOptions, GatewayStorage,
+    serve::{Face, FaceConfig},
+};
+use anyhow::{Context as _, ensure};
+use tokio::{net::TcpListener, task::JoinHandle};
+use tokio_util::sync::CancellationToken;
 
 use crate::{
     asked_to_stop, chain::ChainArgs, haf::HafArgs, index::IndexArgs, live::LiveArgs, output,
@@ -40,6 +53,10 @@ pub(crate) struct Args {
     /// Gateway that playlists send players to; by default where the content comes from.
     #[arg(long, env = "ALIVE_GATEWAY", value_name = "URL")]
     gateway: Option<GatewayUrl>,
+    /// Where to answer Kubo's RPC over the node's own block store, so that streamers can upload to it: only the machine
+    /// itself, since whoever reaches it can write. `alive store serve` has one with a token.
+    #[arg(long, env = "ALIVE_IPFS_LISTEN", value_name = "ADDRESS", conflicts_with = "content")]
+    ipfs_listen: Option<SocketAddr>,
     /// The first block to read.
     #[arg(long, env = "ALIVE_FROM_BLOCK", default_value_t = 1, value_name = "BLOCK")]
     from_block: u32,
@@ -54,9 +71,59 @@ pub(crate) struct Args {
     #[command(flatten)]
     live: LiveArgs,
     #[command(flatten)]
+    limits: LimitArgs,
+    #[command(flatten)]
     chain: ChainArgs,
     #[command(flatten)]
     haf: HafArgs,
+}
+
+/// What clients of the node may do.
+#[derive(Debug, clap::Args)]
+struct LimitArgs {
+    /// Where else /metrics is answered, to whoever asks; at the node's own address only the machine itself gets it.
+    #[arg(long, env = "ALIVE_METRICS_LISTEN", value_name = "ADDRESS")]
+    metrics_listen: Option<SocketAddr>,
+    /// How many connections may be open at once; more wait. Set it above the number of viewers that are expected.
+    #[arg(long, env = "ALIVE_CONNECTIONS", default_value_t = 4096, value_name = "COUNT")]
+    connections: usize,
+    /// How many connections an address may have open; more are closed.
+    #[arg(
+        long,
+        env = "ALIVE_CONNECTIONS_PER_ADDRESS",
+        default_value_t = 512,
+        value_name = "COUNT"
+    )]
+    connections_per_address: usize,
+    /// How many requests an address may make in a second, in the long run; 0 is without limit.
+    #[arg(long, env = "ALIVE_RATE", default_value_t = Rate::default().per_second.get(), value_name = "COUNT")]
+    rate: u32,
+    /// How many requests an address may make at once.
+    #[arg(long, env = "ALIVE_BURST", default_value_t = Rate::default().burst, value_name = "COUNT")]
+    burst: NonZeroU32,
+    /// Address of a proxy that is believed when it says in X-Forwarded-For for whom it asks; one on the same machine always
+    /// is. Several are parted by commas.
+    #[arg(long, env = "ALIVE_TRUSTED_PROXY", value_delimiter = ',', value_name = "ADDRESS")]
+    trusted_proxy: Vec<IpAddr>,
+    /// Seconds that an answer may take to begin.
+    #[arg(long, env = "ALIVE_REQUEST_TIMEOUT", default_value_t = 30, value_name = "SECONDS")]
+    request_timeout: u64,
+    /// Seconds that answers may go on after the node was told to stop.
+    #[arg(long, env = "ALIVE_SHUTDOWN_GRACE", default_value_t = 10, value_name = "SECONDS")]
+    shutdown_grace: u64,
+}
+
+impl LimitArgs {
+    fn limits(&self) -> ServerLimits {
+        let rate = NonZeroU32::new(self.rate);
+        ServerLimits::default()
+            .connections(self.connections)
+            .connections_per_address(self.connections_per_address)
+            .rate(rate.map(|per_second| Rate { per_second, burst: self.burst }))
+            .trusted_proxies(self.trusted_proxy.iter().copied())
+            .request_timeout(Duration::from_secs(self.request_timeout))
+            .shutdown_grace(Duration::from_secs(self.shutdown_grace))
+    }
 }
 
 pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
@@ -67,6 +134,7 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
     let sources = args.haf.block_sources(&chains, args.from_block)?;
     let live = args.live.start(Some(&args.data.join("live.redb"))).await.context("live layer")?;
     let followed = live.as_ref().map(|live| live.reader(index.store()));
+    let mut face = None;
     let mut backends = match &args.content[..] {
         gateways @ [_, ..] => {
             let gateways =
@@ -76,6 +144,7 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
         [] => {
             let content = DiskStorage::open_dir(args.data.join("store"))
                 .with_context(|| format!("block store in {}", args.data.display()))?;
+            face = Some(content.clone());
             index
                 .backends(SharedStorage::new(content.clone()), sources)
                 .content(SharedContentReader::new(content))
@@ -88,18 +157,49 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
     }
     let playlists =
         PlaylistConfig::default().list(list).patience(Duration::from_secs(args.patience));
-    let config = NodeConfig::default().address(args.listen).network(primary).playlists(playlists);
+    let config = NodeConfig::default()
+        .address(args.listen)
+        .network(primary)
+        .playlists(playlists)
+        .limits(args.limits.limits())
+        .metrics_address(args.limits.metrics_listen);
     if let Some(followed) = followed {
         backends = backends.live(followed);
     }
     let node = Node::start(config, backends).await?;
     output::line(format_args!("listening on {}", url(&node)));
+    if let Some(address) = node.metrics_address() {
+        output::line(format_args!("metrics on http://{address}/metrics"));
+    }
+    let cancel = CancellationToken::new();
+    let face = match face.zip(args.ipfs_listen) {
+        Some((store, address)) => Some(serve_face(store, address, cancel.clone()).await?),
+        None => None,
+    };
     asked_to_stop().await;
+    cancel.cancel();
     node.shutdown().await;
     if let Some(live) = live {
         live.stop().await;
     }
+    if let Some(face) = face {
+        face.await?;
+    }
     Ok(())
+}
+
+/// Answers Kubo's RPC to the machine itself until it is cancelled.
+async fn serve_face(
+    store: DiskStorage,
+    address: SocketAddr,
+    cancel: CancellationToken,
+) -> anyhow::Result<JoinHandle<()>> {
+    ensure!(address.ip().is_loopback(), "--ipfs-listen {address} is no loopback address");
+    let listener = TcpListener::bind(address).await;
+    let listener = listener.with_context(|| format!("cannot listen on {address}"))?;
+    let router = Face::new(store, FaceConfig::default()).router();
+    output::line(format_args!("ipfs on http://{}", listener.local_addr()?));
+    Ok(tokio::spawn(alive_node::serve(listener, router, ServerLimits::default(), cancel)))
 }
 
 /// A server for the content of a store alone: it indexes nothing.

@@ -30,13 +30,18 @@ pub(crate) fn is_terminal() -> bool {
 const DEFAULT_LOGS: &str = "warn,alive_streamer=error";
 
 /// Sends logs to standard error; `ALIVE_LOG` chooses which (`info`, `alive_node=debug`, …), warnings by default.
+/// `ALIVE_LOG_FORMAT=json` makes each an object on a line of its own, for programs that collect logs.
 pub(crate) fn init_logs() {
     let filter = EnvFilter::try_from_env("ALIVE_LOG");
-    tracing_subscriber::fmt()
+    let logs = tracing_subscriber::fmt()
         .with_env_filter(filter.unwrap_or_else(|_| EnvFilter::new(DEFAULT_LOGS)))
         .with_ansi(std::io::stderr().is_terminal())
-        .with_writer(std::io::stderr)
-        .init();
+        .with_writer(std::io::stderr);
+    if std::env::var("ALIVE_LOG_FORMAT").is_ok_and(|format| format == "json") {
+        logs.json().flatten_event(true).init();
+    } else {
+        logs.init();
+    }
 }
 
 /// Bytes for people: `64.2 KiB`.

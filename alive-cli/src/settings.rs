@@ -198,4 +198,42 @@ mod tests {
         assert_eq!(args(&["alive", "--config=x"]), Some("x".into()));
         assert_eq!(args(&["alive", "node"]), None);
     }
+
+    /// The example of the chapter "Running a node".
+    const EXAMPLE: &str = include_str!("../../docs/src/guides/alive.toml");
+
+    #[test]
+    fn the_example_of_the_docs_names_every_setting_of_a_node_with_its_default() {
+        let command = crate::Cli::command();
+        let node = command.find_subcommand("node").unwrap();
+        // What has no default is a comment.
+        let uncommented = |line: &str| match line.strip_prefix("# ") {
+            Some(rest) if rest.split_once(" = ").is_some_and(|(key, _)| !key.contains(' ')) => {
+                format!("{rest}\n")
+            }
+            _ => format!("{line}\n"),
+        };
+        let whole: String = EXAMPLE.lines().map(uncommented).collect();
+        let table = |text: &str| text.parse::<Table>().unwrap()["node"].as_table().unwrap().clone();
+        let (given, all) = (table(EXAMPLE), table(&whole));
+        for arg in node.get_arguments().filter(|arg| !arg.is_global_set()) {
+            let Some(long) = arg.get_long().filter(|long| !["help", "version"].contains(long))
+            else {
+                continue;
+            };
+            assert!(all.contains_key(long), "alive.toml says nothing of {long}");
+            let default = arg.get_default_values().iter().map(|value| value.to_str().unwrap());
+            let said = given.get(long).map(|value| as_defaults(value).unwrap()).unwrap_or_default();
+            let default: Vec<_> = default.map(str::to_owned).collect();
+            // A switch gets its default when the command is built.
+            if arg.get_action().takes_values() {
+                assert_eq!(said, default, "{long}: the default");
+            }
+        }
+        for text in [EXAMPLE, &whole] {
+            let command = with_defaults(crate::Cli::command(), text).unwrap();
+            let matches = command.try_get_matches_from(["alive", "node"]).unwrap();
+            crate::Cli::from_arg_matches(&matches).unwrap();
+        }
+    }
 }
