@@ -13,7 +13,7 @@ use alive_core::{
     memory::MemoryStreamStore,
 };
 use alive_node::{
-    Backends, Node, NodeConfig, PlaylistConfig, Rate, RunningNode, ServerLimits,
+    Backends, Node, NodeConfig, PagesConfig, PlaylistConfig, Rate, RunningNode, ServerLimits,
     SharedContentReader,
 };
 use alive_playlist::ListSettings;
@@ -73,9 +73,38 @@ pub(crate) struct Args {
     #[command(flatten)]
     limits: LimitArgs,
     #[command(flatten)]
+    pages: PageArgs,
+    #[command(flatten)]
     chain: ChainArgs,
     #[command(flatten)]
     haf: HafArgs,
+}
+
+/// What people see who open the node in a browser.
+#[derive(Debug, clap::Args)]
+struct PageArgs {
+    /// Have no pages: no player at /watch/NETWORK/AUTHOR/LINK, no list of streams at /.
+    #[arg(long, env = "ALIVE_NO_PAGES")]
+    no_pages: bool,
+    /// Gateway that the player asks for segments which it gets nowhere else. May be given several times.
+    #[arg(
+        long = "page-gateway",
+        env = "ALIVE_PAGE_GATEWAY",
+        value_delimiter = ',',
+        value_name = "URL"
+    )]
+    page_gateways: Vec<GatewayUrl>,
+    /// Address under which people reach the node, for links to share; that which a browser asked for, unless given.
+    #[arg(long, env = "ALIVE_PUBLIC_URL", value_name = "URL")]
+    public_url: Option<GatewayUrl>,
+}
+
+impl PageArgs {
+    fn config(self) -> PagesConfig {
+        let pages = PagesConfig::default().enabled(!self.no_pages);
+        let pages = self.page_gateways.into_iter().fold(pages, PagesConfig::gateway);
+        self.public_url.into_iter().fold(pages, PagesConfig::public_url)
+    }
 }
 
 /// What clients of the node may do.
@@ -161,6 +190,7 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
         .address(args.listen)
         .network(primary)
         .playlists(playlists)
+        .pages(args.pages.config())
         .limits(args.limits.limits())
         .metrics_address(args.limits.metrics_listen);
     if let Some(followed) = followed {
