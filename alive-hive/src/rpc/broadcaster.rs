@@ -273,7 +273,10 @@ impl HiveBroadcaster {
                     return Ok(receipt);
                 }
                 Carried::Failed(error) => {
-                    claim.settle(false);
+                    // What is owed goes on with the same bytes: a node may be wrong, and twice is worse than late.
+                    if !self.ledger().is_owed(operations) {
+                        claim.settle(false);
+                    }
                     self.forget_key(&error);
                     return Err(error.into());
                 }
@@ -406,6 +409,7 @@ impl HiveBroadcaster {
 
     /// Brings back what was seen in a block that is no more part of the chain, one after the other as it was submitted.
     async fn revive(&self, deadline: Instant) -> Result<(), SubmitError> {
+        self.repay(deadline).await?;
         let mut seen = self.ledger().seen();
         let asked: Vec<_> = seen.iter().map(|one| (one.id(), one.expiration())).collect();
         for (attempt, known) in seen.iter_mut().zip(self.node.find_many(&asked).await) {
@@ -428,10 +432,20 @@ impl HiveBroadcaster {
             if is_gone {
                 tracing::info!(%id, "a micro-fork dropped it");
                 self.ledger().reopen(&id);
-                self.publish(&attempt.signed.transaction.operations, deadline, || {}).await?;
+                self.repay(deadline).await?;
             }
         }
         Ok(())
+    }
+
+    /// Publishes again what is owed. What fails stays owed: nothing may overtake it, least of all the end of a stream.
+    async fn repay(&self, deadline: Instant) -> Result<(), SubmitError> {
+        loop {
+            let owed = self.ledger().owed();
+            let Some(operations) = owed else { return Ok(()) };
+            self.publish(&operations, deadline, || {}).await?;
+            self.ledger().repaid();
+        }
     }
 
     /// Refuses a key that may not sign for these operations.

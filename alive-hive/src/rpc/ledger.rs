@@ -43,6 +43,8 @@ struct Entry {
 pub(super) struct Ledger {
     open: VecDeque<Entry>,
     seen: VecDeque<Attempt>,
+    /// What was seen in a block and is gone, until it is in one again.
+    owed: VecDeque<Vec<Operation>>,
     next_serial: u64,
 }
 
@@ -95,13 +97,29 @@ impl Ledger {
         self.seen.iter().cloned().collect()
     }
 
-    /// It was seen and is gone: its way begins again.
+    /// It was seen and is gone: its way begins again, and is owed to whoever was told that it had ended.
     pub(super) fn reopen(&mut self, id: &TransactionId) {
         let Some(place) = self.seen.iter().position(|attempt| attempt.id() == *id) else { return };
         if let Some(attempt) = self.seen.remove(place) {
+            self.owed.push_back(attempt.signed.transaction.operations.clone());
             let serial = self.open(attempt);
             self.give_up(serial);
         }
+    }
+
+    /// The oldest operations that are owed.
+    pub(super) fn owed(&self) -> Option<Vec<Operation>> {
+        self.owed.front().cloned()
+    }
+
+    /// Whether these are owed.
+    pub(super) fn is_owed(&self, operations: &[Operation]) -> bool {
+        self.owed.iter().any(|owed| owed == operations)
+    }
+
+    /// The oldest that were owed are in a block again.
+    pub(super) fn repaid(&mut self) {
+        self.owed.pop_front();
     }
 
     /// It needs no watching any more.

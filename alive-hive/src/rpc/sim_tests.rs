@@ -347,6 +347,31 @@ async fn what_a_micro_fork_drops_at_the_end_is_brought_back_before_all_is_settle
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_a_micro_fork_drops_is_owed_until_it_is_back_whoever_loses_patience() {
+    for seed in 0..20 {
+        let net = Net::new(vec![Nature::default()], key().public_key(), seed);
+        let config = BroadcasterConfig::default().patience(Duration::from_secs(30));
+        let alice = broadcaster(net.client(same), config);
+        for op in ["1", "2", "3"] {
+            while_running(&net, false, alice.submit(ops(op))).await.unwrap();
+        }
+        net.world().fork();
+        // The chain stands still, so nothing comes back; then somebody drops the future, and then no node answers.
+        assert!(alice.settle().await.unwrap_err().is_transient());
+        assert!(timeout(Duration::from_secs(1), alice.settle()).await.is_err());
+        net.world().nodes[0].is_dead = true;
+        assert!(alice.settle().await.unwrap_err().is_transient());
+        net.world().nodes[0].is_dead = false;
+        while let Err(error) = while_running(&net, false, alice.settle()).await {
+            assert!(error.is_transient(), "{error:?}");
+        }
+        let mut published = net.world().published();
+        published.sort();
+        assert_eq!(published, ["1", "2", "3"], "seed {seed}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_is_not_settled_in_time_is_named_and_stays_watched() {
     let net = net(vec![Nature::default()]);
     let config = BroadcasterConfig::default().patience(Duration::from_secs(30));
