@@ -63,7 +63,17 @@ use self::read::ItemLink;
 /// let stream = "hive/techcoderx/live-1".parse()?;
 /// let json = r#"{"u":"alice","n":"hive","s":"1f","t":1795219380221,"m":"hello"}"#;
 /// chat.publish(&stream, Item::Message(Message::from_json(&networks, json)?)).await?;
-/// assert_eq!(chat.history(&stream, None, 10).await?.items.len(), 1);
+/// // Rules come first, then requests, then messages.
+/// let (mut items, mut from) = (Vec::new(), None);
+/// loop {
+///     let page = chat.history(&stream, from, 10).await?;
+///     items.extend(page.items);
+///     from = page.next;
+///     if from.is_none() {
+///         break;
+///     }
+/// }
+/// assert_eq!(items.len(), 1);
 /// peer.stop().await;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// # })?;
