@@ -58,7 +58,16 @@ const acts = {
     await page.keyboard.press(key);
   },
   async screenshot({ path }) {
-    await page.screenshot({ path, fullPage: true });
+    // A page that has only just been opened may not be laid out yet.
+    await page.waitForFunction(() => document.readyState === "complete" && document.body.scrollHeight > 0);
+    for (let tries = 3; ; tries -= 1) {
+      try {
+        return void (await page.screenshot({ path, fullPage: true }));
+      } catch (why) {
+        if (tries === 0) throw why;
+        await new Promise((done) => setTimeout(done, 200));
+      }
+    }
   },
   /** Waits until the player in a frame has played, and tells of it. */
   async frame({ selector, seconds }) {
