@@ -1,3 +1,5 @@
+//! Tests of the transport in memory, and of rooms over it.
+
 use alive_core::{
     StreamId,
     backend::{AccountAuthority, Authority, BackendError},

@@ -507,30 +507,11 @@ impl Signer for Wallet {
     }
 }
 
-/// The keys of a user of AliveDB, as `SEA.pair()` of gun gives them. The public ones follow from the others.
-#[derive(serde::Deserialize)]
-struct KeyFile<'s> {
-    #[serde(rename = "pub")]
-    public: Option<&'s str>,
-    #[serde(rename = "priv")]
-    sign: &'s str,
-    #[serde(rename = "epriv")]
-    agree: &'s str,
-}
-
-/// The error never repeats what is in the file.
+/// The keys of a user of AliveDB. The error never repeats what is in the file.
 fn read_keys(file: &Path) -> anyhow::Result<Arc<KeyPair>> {
     let place = || format!("key file {}", file.display());
-    let form = r#"it is no {"pub":…,"priv":…,"epub":…,"epriv":…}"#;
     let text = Zeroizing::new(std::fs::read_to_string(file).with_context(place)?);
-    let Ok(read) = serde_json::from_str::<KeyFile<'_>>(&text) else {
-        bail!("{}: {form}", place());
-    };
-    let keys = KeyPair::from_texts(read.sign, read.agree).ok();
-    let keys = keys.with_context(|| format!("{}: {form}", place()))?;
-    let is_whole = read.public.is_none_or(|public| public == keys.public().to_string());
-    ensure!(is_whole, "{}: pub does not belong to priv", place());
-    Ok(Arc::new(keys))
+    Ok(Arc::new(crate::live::parse_keys(&text).with_context(place)?))
 }
 
 /// Waits until what the transport holds has been read.

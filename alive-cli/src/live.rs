@@ -292,7 +292,7 @@ fn print_keys(keys: &KeyPair) -> Zeroizing<String> {
 }
 
 /// The error never repeats what is in the file.
-fn parse_keys(text: &str) -> anyhow::Result<KeyPair> {
+pub(crate) fn parse_keys(text: &str) -> anyhow::Result<KeyPair> {
     let form = r#"it is no {"pub":…,"priv":…,"epub":…,"epriv":…}"#;
     let Ok(file) = serde_json::from_str::<KeyFile<'_>>(text) else { bail!(form) };
     let keys = KeyPair::from_texts(file.sign, file.agree).ok().context(form)?;

@@ -1,3 +1,5 @@
+//! Tests of timelines of a stream on several chains.
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,

@@ -85,8 +85,8 @@ struct Twin {
 }
 
 impl View {
-    /// Most segments of each chain that a list holds; later chunks count as refused. Our own limit: three segments a second for a day.
-    /// A stream of the most and the largest chunks would have a million and a half.
+    /// Most segments of each chain that a list holds; later chunks count as refused. Our own limit: three segments a second for
+    /// a day. A stream of the most and the largest chunks would have a million and a half.
     pub(super) const MAX_SEGMENTS: usize = 262_144;
 
     pub(super) fn new(

@@ -44,8 +44,8 @@ CREATE INDEX streams_newest ON streams (network, created, network_number);
 CREATE INDEX streams_live ON streams (network, last_streamed, network_number) WHERE NOT ended;
 CREATE INDEX streams_author ON streams (account, created, network_number);
 CREATE INDEX accounts_streaming ON accounts (network, name) WHERE created > 0;
--- No foreign key: checking it row by row costs a third of the time of a bulk load, and only a leader writes, which takes
--- pushes and their stream away together.
+-- No foreign key, which a bulk load would check row by row: only a leader writes, and it takes pushes and their stream away
+-- together.
 CREATE TABLE pushes (
     stream bigint NOT NULL,
     seq integer NOT NULL,
