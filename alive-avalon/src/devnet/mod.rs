@@ -11,7 +11,6 @@
 mod accounts;
 mod answer;
 mod config;
-mod connections;
 mod engine;
 #[doc(hidden)]
 pub mod fuzzing;

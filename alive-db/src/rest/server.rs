@@ -3,40 +3,18 @@
 use std::{
     io,
     net::{IpAddr, SocketAddr},
-    sync::Arc,
     time::Duration,
 };
 
-use axum::{Extension, Router};
-use hyper::server::conn::http1;
-use hyper_util::{
-    rt::{TokioIo, TokioTimer},
-    server::graceful::GracefulShutdown,
-    service::TowerToHyperService,
-};
-use tokio::{
-    io::{AsyncRead, AsyncWrite},
-    net::{TcpListener, UnixListener},
-    sync::Semaphore,
-};
-use tokio_io_timeout::TimeoutStream;
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use alive_serve::Limits;
+use axum::Router;
+use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
+use tokio_util::{either::Either, sync::CancellationToken};
 
 use super::HttpAddress;
 
-/// Most connections at once; more wait to be taken.
-const CONNECTIONS: usize = 256;
-/// Most bytes of the head of a request.
-const HEAD_BYTES: usize = 16 << 10;
-const MAX_HEADERS: usize = 64;
-/// How long the head of a request may take, and a connection may be idle.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(15);
 /// How long a client may send or take nothing.
 const IDLE: Duration = Duration::from_secs(30);
-/// The wait after the system has refused a connection: mostly too many files are open.
-const ACCEPT_WAIT: Duration = Duration::from_millis(100);
-/// How long answers may go on after the server was told to stop.
-const GRACE: Duration = Duration::from_secs(5);
 
 /// Who asks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,7 +67,7 @@ impl Listener {
                 if !bound.as_ref().is_err_and(taken) {
                     return bound.map(Self::Unix);
                 }
-                if tokio::net::UnixStream::connect(path).await.is_ok() {
+                if UnixStream::connect(path).await.is_ok() {
                     return bound.map(Self::Unix);
                 }
                 tracing::info!(path = %path.display(), "a socket that nobody listens on is replaced");
@@ -108,67 +86,34 @@ impl Listener {
     }
 }
 
-/// Serves connections until it is cancelled, and then those that are open for a short while.
-pub async fn serve(listener: Listener, router: Router, cancel: CancellationToken) {
-    let permits = Arc::new(Semaphore::new(CONNECTIONS));
-    let server = Server { router, graceful: GracefulShutdown::new(), tasks: TaskTracker::new() };
-    loop {
-        let Ok(permit) = Arc::clone(&permits).acquire_owned().await else { break };
-        let accepted = async {
-            match &listener {
-                Listener::Tcp(listener) => {
-                    let (stream, address) = listener.accept().await?;
-                    server.spawn(stream, Peer::Tcp(address), permit);
-                }
-                Listener::Unix(listener) => {
-                    let (stream, _) = listener.accept().await?;
-                    server.spawn(stream, Peer::Unix, permit);
-                }
+impl axum::serve::Listener for Listener {
+    type Io = Either<TcpStream, UnixStream>;
+    type Addr = Peer;
+
+    async fn accept(&mut self) -> (Self::Io, Self::Addr) {
+        use axum::serve::Listener;
+        match self {
+            Self::Tcp(listener) => {
+                let (stream, address) = Listener::accept(listener).await;
+                (Either::Left(stream), Peer::Tcp(address))
             }
-            io::Result::Ok(())
-        };
-        match cancel.run_until_cancelled(accepted).await {
-            None => break,
-            Some(Ok(())) => {}
-            Some(Err(error)) => {
-                tracing::warn!(%error, "a connection cannot be taken");
-                tokio::time::sleep(ACCEPT_WAIT).await;
+            Self::Unix(listener) => {
+                let (stream, _) = Listener::accept(listener).await;
+                (Either::Right(stream), Peer::Unix)
             }
         }
     }
-    drop(listener);
-    if tokio::time::timeout(GRACE, server.graceful.shutdown()).await.is_err() {
-        tracing::warn!(open = server.tasks.len(), "connections broken off");
+
+    fn local_addr(&self) -> io::Result<Self::Addr> {
+        match self {
+            Self::Tcp(listener) => listener.local_addr().map(Peer::Tcp),
+            Self::Unix(_) => Ok(Peer::Unix),
+        }
     }
 }
 
-struct Server {
-    router: Router,
-    graceful: GracefulShutdown,
-    tasks: TaskTracker,
-}
-
-impl Server {
-    fn spawn<S>(&self, stream: S, peer: Peer, permit: tokio::sync::OwnedSemaphorePermit)
-    where
-        S: AsyncRead + AsyncWrite + Send + 'static,
-    {
-        let mut stream = TimeoutStream::new(stream);
-        stream.set_read_timeout(Some(IDLE));
-        stream.set_write_timeout(Some(IDLE));
-        let router = self.router.clone().layer(Extension(peer));
-        let connection = http1::Builder::new()
-            .timer(TokioTimer::new())
-            .header_read_timeout(HEAD_TIMEOUT)
-            .max_buf_size(HEAD_BYTES)
-            .max_headers(MAX_HEADERS)
-            .serve_connection(TokioIo::new(Box::pin(stream)), TowerToHyperService::new(router));
-        let connection = self.graceful.watch(connection);
-        self.tasks.spawn(async move {
-            if let Err(error) = connection.await {
-                tracing::debug!(%error, "connection ended");
-            }
-            drop(permit);
-        });
-    }
+/// Serves connections until it is cancelled, and then those that are open for a short while.
+pub async fn serve(listener: Listener, router: Router, cancel: CancellationToken) {
+    let limits = Limits::default().read_timeout(Some(IDLE)).write_timeout(IDLE);
+    alive_serve::serve(listener, router, limits, |peer| Some((peer, ())), cancel).await;
 }

@@ -13,7 +13,6 @@ mod api;
 mod apply;
 mod block_record;
 mod config;
-mod connections;
 mod credits;
 mod engine;
 mod faulty;

@@ -8,6 +8,7 @@ use std::{
 };
 
 use alive_core::Timestamp;
+use alive_serve::Limits;
 use axum::{
     Router,
     body::{Body, to_bytes},
@@ -28,7 +29,6 @@ use tower_http::cors::{Any, CorsLayer};
 use super::{
     api::{Part, Reply},
     config::DevnetConfig,
-    connections::listen,
     engine::{Devnet, DevnetError},
     faulty::faulty,
     jsonrpc::{Fault, Request},
@@ -73,7 +73,13 @@ pub async fn serve_chain(chain: Devnet) -> Result<DevnetServer, ServeError> {
     let stop = CancellationToken::new();
     let mut tasks = JoinSet::new();
     let state = Served { shared: Arc::clone(&shared), stop: stop.clone() };
-    tasks.spawn(listen(listener, router(state), stop.clone()));
+    tasks.spawn(alive_serve::serve(
+        alive_serve::tcp(listener),
+        router(state),
+        limits(),
+        alive_serve::anyone,
+        stop.clone(),
+    ));
     if let Some(interval) = block_interval {
         tasks.spawn(produce(Arc::clone(&shared), interval, stop.clone()));
     }
@@ -152,6 +158,11 @@ impl Shared {
 struct Served {
     shared: Arc<Shared>,
     stop: CancellationToken,
+}
+
+/// What clients may take; all bodies together take half a gigabyte at the most.
+fn limits() -> Limits {
+    Limits::default().head_timeout(Duration::from_secs(10)).grace(Duration::from_secs(2))
 }
 
 fn router(state: Served) -> Router {

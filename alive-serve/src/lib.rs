@@ -1,0 +1,7 @@
+#![doc = include_str!("../README.md")]
+
+mod limits;
+mod server;
+
+pub use limits::Limits;
+pub use server::{anyone, serve, tcp};
