@@ -282,7 +282,10 @@ impl World {
         for (transaction, from) in std::mem::take(&mut self.pool) {
             let id = transaction.id(Pack::Legacy);
             let head_time = self.blocks.last().map_or(0, |block| block.time);
+            // A node that is behind takes what the chain has; a fork that drops it makes two of it wait for the next block.
+            let is_chosen = chosen.iter().any(|one: &SignedTransaction| one.id(Pack::Legacy) == id);
             let is_void = transaction.transaction.expiration.as_unix_secs() <= head_time
+                || is_chosen
                 || self.place_of(&id, count).is_some()
                 || !self.has_tapos(transaction.transaction.tapos(), count);
             if is_void {

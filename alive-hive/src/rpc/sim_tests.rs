@@ -132,6 +132,12 @@ proptest! {
     }
 }
 
+/// A node that is behind takes what a block has already; a fork drops that block, and both wait: for one place.
+#[test]
+fn what_waits_twice_is_on_the_chain_once() {
+    block_on(publish_in_order(3_475_047_615_175_840_100, 28, true, 2, 0));
+}
+
 fn header_call(num: usize) -> RpcCall {
     RpcCall::new("block_api.get_block_header", json!({ "block_num": num }))
 }
