@@ -21,6 +21,8 @@ pub mod haf;
 mod header;
 mod hex_text;
 mod json_form;
+#[cfg(any(feature = "devnet", feature = "forward"))]
+mod jsonrpc;
 mod key_changes;
 mod keys;
 mod merkle;

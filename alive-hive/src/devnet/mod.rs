@@ -20,7 +20,6 @@ mod faulty;
 pub mod fuzzing;
 mod history;
 mod journal;
-mod jsonrpc;
 mod lenient_json;
 mod log;
 mod pool;
@@ -29,6 +28,8 @@ mod refusal;
 mod server;
 mod switches;
 mod witness;
+
+use crate::jsonrpc;
 
 pub use accounts::{DevAccount, DevAccountError};
 pub use block_record::RecordError;

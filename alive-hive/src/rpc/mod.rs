@@ -15,6 +15,8 @@ mod delivery;
 mod error;
 mod follow;
 mod follow_list;
+#[cfg(feature = "forward")]
+mod forward;
 #[doc(hidden)]
 pub mod fuzzing;
 mod health;
@@ -40,6 +42,8 @@ pub use costs::{CostsError, find_mana, forecast, rc_snapshot};
 pub use error::RpcError;
 pub use follow::{Follow, FollowError, HiveBlockSource, HiveBlockSourceConfig};
 pub use follow_list::blacklisted;
+#[cfg(feature = "forward")]
+pub use forward::Forwarder;
 pub use health::NodeHealth;
 pub use key_check::KeyRefusal;
 pub use node_error::{Credits, NodeError, NodeErrorKind, Remedy};

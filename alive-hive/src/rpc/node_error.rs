@@ -34,6 +34,9 @@ pub struct NodeError {
     inner_code: Option<i64>,
     kind: NodeErrorKind,
     message: Box<str>,
+    /// The whole of it, unless it is very long.
+    #[cfg(feature = "forward")]
+    json: Option<Box<str>>,
     account: Option<Box<str>>,
     credits: Option<Credits>,
     role: Option<Role>,
@@ -181,6 +184,9 @@ const TOO_LATE: [&str; 3] = ["max_til_exp", "trx.expiration <= now", "more than 
 impl NodeError {
     /// Longest message that is kept, in characters. Nodes answer with whole transactions inside.
     const MAX_MESSAGE: usize = 500;
+    /// Longest error that is kept whole, in bytes: a transaction of the largest size fits.
+    #[cfg(feature = "forward")]
+    const MAX_JSON: usize = 256 << 10;
     /// Frames of the stack that are read. Our own limit; hived has one to three.
     const MAX_FRAMES: usize = 16;
 
@@ -197,6 +203,10 @@ impl NodeError {
             inner_code,
             kind,
             message: said.shown(message).chars().take(Self::MAX_MESSAGE).collect(),
+            #[cfg(feature = "forward")]
+            json: Some(error.to_string())
+                .filter(|json| json.len() <= Self::MAX_JSON)
+                .map(String::into_boxed_str),
             account: said.account(kind),
             credits: said.credits().filter(|_| kind == NodeErrorKind::NotEnoughRc),
             role: said.role(inner_code).filter(|_| kind == NodeErrorKind::MissingAuthority),
@@ -222,6 +232,14 @@ impl NodeError {
     /// The code of hived's own exception, if it named one.
     pub fn inner_code(&self) -> Option<i64> {
         self.inner_code
+    }
+
+    /// What the node said, to pass it on: the `error` member of its answer. One that was too long to keep is told in short.
+    #[cfg(feature = "forward")]
+    pub(crate) fn to_json(&self) -> Value {
+        let whole = self.json.as_deref().and_then(|json| serde_json::from_str(json).ok());
+        let short = || serde_json::json!({ "code": self.code, "message": &*self.message });
+        whole.unwrap_or_else(short)
     }
 
     /// What went wrong.

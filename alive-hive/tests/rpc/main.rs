@@ -2,5 +2,6 @@
 #![cfg(test)]
 
 mod batches;
+mod forward;
 mod stub;
 mod transport;

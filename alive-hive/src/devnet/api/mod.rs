@@ -25,6 +25,8 @@ use super::{
     switches::AnswerFault,
 };
 
+/// Most requests of one batch. Our own limit.
+const MAX_BATCH: usize = 1000;
 /// Bytes of answers to one batch after which the rest of its requests is refused. Our own limit.
 const MAX_BATCH_ANSWER: usize = 32 << 20;
 
@@ -101,7 +103,7 @@ impl Devnet {
     /// Answers the body of a request, whatever it is. `now` only tells how old the head block is.
     pub(super) fn respond(&mut self, body: &[u8], now: Timestamp) -> Reply {
         let mut fault = None;
-        match Incoming::read(body) {
+        match Incoming::read(body, MAX_BATCH) {
             Incoming::Single(request) => {
                 let parts = vec![self.answer(request, now, &mut fault)];
                 Reply { fault, is_batch: false, parts }

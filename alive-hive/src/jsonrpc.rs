@@ -2,52 +2,54 @@
 //!
 //! Source: `spec/hive.md`, sections 6 and 6.1.
 
-use serde_json::{Map, Value, json};
-
-/// Most requests of one batch. Our own limit.
-pub(super) const MAX_BATCH: usize = 1000;
+#[cfg(feature = "devnet")]
+use serde_json::Map;
+use serde_json::{Value, json};
 
 /// Codes of JSON-RPC errors. Source: `spec/hive.md`, section 6.1.
 const PARSE: i64 = -32_700;
 const INVALID_REQUEST: i64 = -32_600;
 const UNKNOWN_METHOD: i64 = -32_601;
 const SERVER: i64 = -32_000;
+#[cfg(feature = "forward")]
+const INTERNAL: i64 = -32_603;
 const NO_PARAMS: i64 = -32_001;
 const BAD_PARAMS: i64 = -32_002;
+#[cfg(feature = "devnet")]
 const CALL_FAILED: i64 = -32_003;
 
 /// What a client sent.
 #[derive(Debug)]
-pub(super) enum Incoming {
+pub(crate) enum Incoming {
     Batch(Vec<Request>),
     Single(Request),
 }
 
 /// One request: what it asks, or why it is none.
 #[derive(Debug)]
-pub(super) struct Request {
+pub(crate) struct Request {
     /// Copied into the answer; null if it had none that can be.
-    pub(super) id: Value,
-    pub(super) call: Result<Call, Fault>,
+    pub(crate) id: Value,
+    pub(crate) call: Result<Call, Fault>,
 }
 
 /// A method and its parameters.
 #[derive(Debug, PartialEq)]
-pub(super) struct Call {
-    pub(super) api: String,
-    pub(super) method: String,
-    pub(super) params: Value,
+pub(crate) struct Call {
+    pub(crate) api: String,
+    pub(crate) method: String,
+    pub(crate) params: Value,
 }
 
 impl Incoming {
-    /// Reads the body of a request. Whatever it is, there is an answer.
-    pub(super) fn read(body: &[u8]) -> Self {
+    /// Reads the body of a request; a batch has at most `max_batch`. Whatever it is, there is an answer.
+    pub(crate) fn read(body: &[u8], max_batch: usize) -> Self {
         match serde_json::from_slice(body) {
             Ok(Value::Array(items)) if items.is_empty() => {
                 Self::refused(INVALID_REQUEST, "an empty batch is no request")
             }
-            Ok(Value::Array(items)) if items.len() > MAX_BATCH => {
-                Self::refused(INVALID_REQUEST, &format!("a batch takes {MAX_BATCH} requests"))
+            Ok(Value::Array(items)) if items.len() > max_batch => {
+                Self::refused(INVALID_REQUEST, &format!("a batch takes {max_batch} requests"))
             }
             Ok(Value::Array(items)) => Self::Batch(items.into_iter().map(Request::read).collect()),
             Ok(request) => Self::Single(Request::read(request)),
@@ -83,7 +85,7 @@ impl Request {
     }
 
     /// The whole answer.
-    pub(super) fn answer(id: &Value, result: &Result<String, Fault>) -> String {
+    pub(crate) fn answer(id: &Value, result: &Result<String, Fault>) -> String {
         match result {
             Ok(result) => format!(r#"{{"jsonrpc":"2.0","result":{result},"id":{id}}}"#),
             Err(fault) => {
@@ -128,7 +130,7 @@ impl Call {
 
 /// An error of JSON-RPC.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Fault {
+pub(crate) struct Fault {
     code: i64,
     message: String,
     data: Option<Value>,
@@ -140,29 +142,60 @@ impl Fault {
     }
 
     /// The parameters are not those of the method.
-    pub(super) fn bad_params(message: &str) -> Self {
+    pub(crate) fn bad_params(message: &str) -> Self {
         Self::plain(BAD_PARAMS, message)
     }
 
     /// There is no such API or method.
-    pub(super) fn unknown_method(api: &str, method: &str) -> Self {
+    pub(crate) fn unknown_method(api: &str, method: &str) -> Self {
         let name = alive_core::Excerpt::of(&format!("{api}.{method}")).to_string();
         Self::plain(UNKNOWN_METHOD, &format!("could not find method {name}"))
     }
 
+    /// What a node said, as it said it.
+    #[cfg(feature = "forward")]
+    pub(crate) fn told(mut error: Value) -> Self {
+        let code = error.get("code").and_then(Value::as_i64).unwrap_or(SERVER);
+        let message = error.get("message").and_then(Value::as_str).unwrap_or_default().to_owned();
+        Self { code, message, data: error.get_mut("data").map(Value::take) }
+    }
+
+    /// Nobody can answer now; the same may be asked again.
+    #[cfg(feature = "forward")]
+    pub(crate) fn unavailable(message: &str) -> Self {
+        Self::plain(INTERNAL, message)
+    }
+
+    /// The caller may not ask here.
+    #[cfg(feature = "forward")]
+    pub(crate) fn refused(message: &str) -> Self {
+        Self::plain(INVALID_REQUEST, message)
+    }
+
+    pub(crate) fn to_json(&self) -> String {
+        let mut error = json!({ "code": self.code, "message": self.message });
+        if let (Some(error), Some(data)) = (error.as_object_mut(), &self.data) {
+            error.insert("data".into(), data.clone());
+        }
+        error.to_string()
+    }
+}
+
+#[cfg(feature = "devnet")]
+impl Fault {
     /// An error of the tester's choice.
-    pub(super) fn chosen(code: i64, message: &str) -> Self {
+    pub(crate) fn chosen(code: i64, message: &str) -> Self {
         Self::plain(code, message)
     }
 
     /// The node itself failed.
-    pub(super) fn server(message: &str) -> Self {
+    pub(crate) fn server(message: &str) -> Self {
         Self::plain(SERVER, message)
     }
 
     /// hived's own exception: code, name, its general words, and what happened, with names such as `${id}` for the
     /// members of `data`. The whole text is that of hived, too: the words, a colon, and what happened with its data.
-    pub(super) fn exception(
+    pub(crate) fn exception(
         code: i64,
         name: &str,
         general: &str,
@@ -180,20 +213,13 @@ impl Fault {
     }
 
     /// An assertion of the method that does not hold.
-    pub(super) fn assertion(format: &str) -> Self {
+    pub(crate) fn assertion(format: &str) -> Self {
         Self::exception(10, "assert_exception", "Assert Exception", format, &Map::new())
-    }
-
-    pub(super) fn to_json(&self) -> String {
-        let mut error = json!({ "code": self.code, "message": self.message });
-        if let (Some(error), Some(data)) = (error.as_object_mut(), &self.data) {
-            error.insert("data".into(), data.clone());
-        }
-        error.to_string()
     }
 }
 
 /// A text with the values in place of their names.
+#[cfg(feature = "devnet")]
 fn filled(format: &str, values: &Map<String, Value>) -> String {
     let mut text = format.to_owned();
     for (name, value) in values {
@@ -209,8 +235,10 @@ mod tests {
 
     use super::*;
 
+    const MAX_BATCH: usize = 1000;
+
     fn single(body: &str) -> Request {
-        match Incoming::read(body.as_bytes()) {
+        match Incoming::read(body.as_bytes(), MAX_BATCH) {
             Incoming::Single(request) => request,
             Incoming::Batch(_) => panic!("a batch"),
         }
@@ -253,7 +281,9 @@ mod tests {
     #[test]
     fn a_batch_keeps_its_order_and_judges_each_request() {
         let body = r#"[{"jsonrpc":"2.0","method":"a.b","params":[],"id":0},7]"#;
-        let Incoming::Batch(requests) = Incoming::read(body.as_bytes()) else { panic!("single") };
+        let Incoming::Batch(requests) = Incoming::read(body.as_bytes(), MAX_BATCH) else {
+            panic!("single")
+        };
         assert!(requests[0].call.is_ok());
         assert!(requests[1].call.is_err());
         let many = format!("[{}7]", "7,".repeat(MAX_BATCH));
