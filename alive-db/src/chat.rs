@@ -48,8 +48,9 @@ use self::read::ItemLink;
 /// either no rules are read. Only the [user](Self::with_user) of this handle can publish entries, and only the streamer's
 /// own handle reads requests, for nobody else decides about them.
 ///
-/// A graph does not tell which connection brought a value, so every delivery says peer 0: give rooms that read from here a
-/// [`peer_rate`](alive_chat::RoomConfig::peer_rate) for all peers together.
+/// What comes while one follows a chat says who has brought the link to it: all connections from one address are one peer,
+/// each relay that was dialled is one. What this process writes and what was held before is by peer 0. A relay brings what
+/// all others write, so give rooms that read through one a [`peer_rate`](alive_chat::RoomConfig::peer_rate) for all of them.
 ///
 /// ```
 /// # tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {

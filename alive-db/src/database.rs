@@ -5,12 +5,12 @@ use std::{fmt::Debug, future::Future, pin::Pin};
 use futures_util::{Stream, stream};
 
 use crate::{
-    gun::{Delta, NodeDelta, Peer, PutError, Query, State},
+    gun::{Change, Delta, NodeDelta, Peer, PutError, Query, State},
     json::Text,
 };
 
 /// Changes of a node as they happen, until it is dropped or the database goes away.
-pub type Changes = Pin<Box<dyn Stream<Item = NodeDelta> + Send>>;
+pub type Changes = Pin<Box<dyn Stream<Item = Change> + Send>>;
 
 /// A graph that others share, whose every value has passed [`UserSpace`](crate::sea::UserSpace).
 pub trait Database: Debug + Send + Sync + 'static {
@@ -31,7 +31,8 @@ pub trait Database: Debug + Send + Sync + 'static {
     /// [`DatabaseError::Refused`], then none was taken; [`DatabaseError::Unavailable`].
     fn put(&self, delta: Delta) -> impl Future<Output = Result<(), DatabaseError>> + Send;
 
-    /// The changes of a node from now on, after what is there, which may come first; who does not keep up loses the oldest.
+    /// The changes of a node from now on, after what is there, which may come first; who does not keep up loses the oldest,
+    /// and is told how many.
     ///
     /// # Errors
     /// [`DatabaseError::Unavailable`].
@@ -75,8 +76,8 @@ impl Database for Peer {
     async fn watch(&self, soul: &Text) -> Result<Changes, DatabaseError> {
         let changes = self.subscribe(soul.clone()).await;
         Ok(Box::pin(stream::unfold(changes, async |mut changes| {
-            let change = changes.next().await?;
-            Some(((*change).clone(), changes))
+            let change = changes.next_change().await?;
+            Some((change, changes))
         })))
     }
 

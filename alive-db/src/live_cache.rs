@@ -317,7 +317,7 @@ impl<D: Database> Follower<D> {
     async fn run(mut self, mut changes: Changes) {
         while let Some(change) = changes.next().await {
             let now_ms = (self.shared.clock)();
-            for link in self.shared.links(&self.space, &change, f64::NEG_INFINITY) {
+            for link in self.shared.links(&self.space, &change.node, f64::NEG_INFINITY) {
                 if !self.seen.is_new(link.key.clone(), link.state, now_ms) {
                     continue;
                 }

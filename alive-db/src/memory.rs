@@ -10,7 +10,7 @@ use tokio::sync::broadcast;
 
 use crate::{
     database::{Changes, Database, DatabaseError, system_millis},
-    gun::{Delta, Merge, NodeDelta, State, StateClock, merge},
+    gun::{Change, Delta, Merge, NodeDelta, Origin, State, StateClock, merge},
     json::Text,
     sea::UserSpace,
 };
@@ -35,7 +35,7 @@ struct Shared {
     rules: UserSpace,
     nodes: Mutex<HashMap<Text, NodeDelta>>,
     states: Mutex<StateClock>,
-    watched: Mutex<HashMap<Text, broadcast::Sender<NodeDelta>>>,
+    watched: Mutex<HashMap<Text, broadcast::Sender<Arc<NodeDelta>>>>,
 }
 
 impl MemoryDatabase {
@@ -84,7 +84,7 @@ impl Database for MemoryDatabase {
         for change in changes.into_iter().filter(|change| !change.entries.is_empty()) {
             if let Some(watcher) = watched.get(&change.soul) {
                 // Nobody may be watching any more.
-                drop(watcher.send(change));
+                drop(watcher.send(Arc::new(change)));
             }
         }
         Ok(())
@@ -102,10 +102,13 @@ impl Database for MemoryDatabase {
             watched.entry(soul.clone()).or_insert_with(|| broadcast::channel(Self::LAG).0);
         let changes = watcher.subscribe();
         Ok(Box::pin(stream::unfold(changes, async |mut changes| {
+            let mut lost = 0;
             loop {
                 match changes.recv().await {
-                    Ok(change) => return Some((change, changes)),
-                    Err(broadcast::error::RecvError::Lagged(_)) => {}
+                    Ok(node) => {
+                        return Some((Change { node, origin: Origin::OWN, lost }, changes));
+                    }
+                    Err(broadcast::error::RecvError::Lagged(more)) => lost += more,
                     Err(broadcast::error::RecvError::Closed) => return None,
                 }
             }

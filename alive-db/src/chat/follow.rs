@@ -1,8 +1,15 @@
 //! A subscription: one task that watches the nodes of a chat and fetches what they link to.
 
-use std::{collections::HashMap, pin::Pin, sync::Arc, time::Duration};
+use std::{
+    collections::{HashMap, hash_map::Entry},
+    pin::Pin,
+    sync::Arc,
+    time::Duration,
+};
 
-use alive_chat::{Account, ChatEvent, ChatEvents, Delivery, MessageError, Rulebook, StreamChat};
+use alive_chat::{
+    Account, ChatEvent, ChatEvents, Delivery, MessageError, Peer, Rulebook, StreamChat,
+};
 use alive_core::backend::BackendError;
 use futures_util::{
     Stream, StreamExt as _, future,
@@ -13,7 +20,7 @@ use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 
 use crate::{
     database::{Changes, Database, DatabaseError},
-    gun::{NodeDelta, State},
+    gun::{Change, NodeDelta, State},
     json::Text,
     sea::PublicKey,
 };
@@ -21,16 +28,16 @@ use crate::{
 use super::{
     Shared, failed,
     read::{
-        ItemLink, appointed, message_links, read_request, request_links, request_lists, rule_paths,
-        rules_soul,
+        ItemLink, NOBODY, appointed, message_links, read_request, request_links, request_lists,
+        rule_paths, rules_soul,
     },
     text,
 };
 
 /// How many deliveries a subscriber may lag behind: 20 seconds of a chat of 50 messages a second.
 const LAG: usize = 1024;
-/// How many items may be on their way; links to nothing take up a place for [`WAIT`].
-const FETCHES: usize = 1024;
+/// How many items may be on their way; links to nothing take up a place for [`WAIT`]. One peer alone has half of them.
+const FETCHES: usize = 2048;
 /// How long an item may come after its link.
 const WAIT: Duration = Duration::from_secs(2);
 /// How soon an item that is not all here is looked for again; each time it takes twice as long.
@@ -58,7 +65,7 @@ pub(super) async fn subscribe<D: Database>(
         out,
         sources: SelectAll::new(),
         work: FuturesUnordered::new(),
-        fetches: 0,
+        places: Places::default(),
         seen: HashMap::new(),
         moderators: HashMap::new(),
     };
@@ -99,12 +106,12 @@ struct Opened {
 /// What the task waits for beside changes.
 enum Work {
     /// An item is here, or will not come.
-    Fetched(Option<Delivery>),
+    Fetched(Peer, Option<Delivery>),
     /// The space of a moderator is watched, or cannot be.
     Opened(PublicKey, Result<Vec<Opened>, DatabaseError>),
 }
 
-type Tagged = Pin<Box<dyn Stream<Item = (Source, NodeDelta)> + Send>>;
+type Tagged = Pin<Box<dyn Stream<Item = (Source, Change)> + Send>>;
 type Working = Pin<Box<dyn Future<Output = Work> + Send>>;
 
 struct Follower<D> {
@@ -113,7 +120,7 @@ struct Follower<D> {
     out: broadcast::Sender<ChatEvent>,
     sources: SelectAll<Tagged>,
     work: FuturesUnordered<Working>,
-    fetches: usize,
+    places: Places,
     /// Links that were told, or were there before. The state tells when one is written anew.
     seen: HashMap<Text, State>,
     moderators: HashMap<PublicKey, CancellationToken>,
@@ -124,7 +131,12 @@ impl<D: Database> Follower<D> {
         loop {
             tokio::select! {
                 change = self.sources.next() => match change {
-                    Some((source, node)) => self.change(&source, &node),
+                    Some((source, change)) => {
+                        if change.lost > 0 {
+                            self.tell(ChatEvent::Missed(change.lost));
+                        }
+                        self.change(&source, &change.node, Peer(change.origin.0));
+                    }
                     // The database has gone away.
                     None => return,
                 },
@@ -133,18 +145,19 @@ impl<D: Database> Follower<D> {
         }
     }
 
-    fn change(&mut self, source: &Source, node: &NodeDelta) {
+    fn change(&mut self, source: &Source, node: &NodeDelta, from: Peer) {
         match source {
             Source::Messages => {
                 let links = message_links(&self.chat, node);
-                self.fetch(links);
+                self.fetch(links, from);
             }
             Source::Requests => {
                 let links = request_links(&self.chat, node);
-                self.fetch(links);
+                self.fetch(links, from);
             }
             Source::Rules { author, path } => {
-                for delivery in self.shared.read_rules(&self.chat, author, path, node) {
+                for mut delivery in self.shared.read_rules(&self.chat, author, path, node) {
+                    delivery.peer = from;
                     self.appoint(&delivery);
                     self.tell(ChatEvent::Came(delivery));
                 }
@@ -154,9 +167,10 @@ impl<D: Database> Follower<D> {
 
     fn worked(&mut self, work: Work) {
         match work {
-            Work::Fetched(delivery) => {
-                self.fetches = self.fetches.saturating_sub(1);
-                if let Some(delivery) = delivery {
+            Work::Fetched(from, delivery) => {
+                self.places.give_back(from);
+                if let Some(mut delivery) = delivery {
+                    delivery.peer = from;
                     self.tell(ChatEvent::Came(delivery));
                 }
             }
@@ -175,20 +189,20 @@ impl<D: Database> Follower<D> {
     }
 
     /// Fetches what new links lead to. Those that find no place are missed, and the subscriber is told.
-    fn fetch(&mut self, links: Vec<ItemLink>) {
+    fn fetch(&mut self, links: Vec<ItemLink>, from: Peer) {
         let mut missed = 0_u64;
         for link in links {
             if !self.is_new(&link) {
                 continue;
             }
-            if self.fetches >= FETCHES {
+            if !self.places.take(from) {
                 missed = missed.saturating_add(1);
                 continue;
             }
-            self.fetches += 1;
             let (shared, chat) = (Arc::clone(&self.shared), self.chat.clone());
             self.work.push(Box::pin(async move {
-                Work::Fetched(arriving(&shared, &chat, &link.soul, link.account.as_ref()).await)
+                let item = arriving(&shared, &chat, &link.soul, link.account.as_ref()).await;
+                Work::Fetched(from, item)
             }));
         }
         if missed > 0 {
@@ -234,7 +248,7 @@ impl<D: Database> Follower<D> {
             None => Box::pin(tagged),
         });
         if let (Source::Rules { .. }, Some(held)) = (&source, &held) {
-            self.change(&source, held);
+            self.change(&source, held, NOBODY);
         }
     }
 
@@ -266,6 +280,36 @@ impl<D: Database> Follower<D> {
     fn tell(&self, event: ChatEvent) {
         // Without a subscriber the task ends with the handle that he held.
         let _nobody_listens = self.out.send(event);
+    }
+}
+
+/// The places of items that are on their way. A peer may have as many as are still free, so that one who floods leaves as
+/// many to the next, and that one half of them to a third.
+#[derive(Debug, Default)]
+struct Places {
+    by_peer: HashMap<Peer, usize>,
+    taken: usize,
+}
+
+impl Places {
+    /// Takes a place for something that this peer has brought, if there is one for it.
+    fn take(&mut self, from: Peer) -> bool {
+        let own = self.by_peer.get(&from).copied().unwrap_or(0);
+        if own >= FETCHES.saturating_sub(self.taken) {
+            return false;
+        }
+        self.by_peer.insert(from, own + 1);
+        self.taken += 1;
+        true
+    }
+
+    fn give_back(&mut self, from: Peer) {
+        let Entry::Occupied(mut own) = self.by_peer.entry(from) else { return };
+        self.taken = self.taken.saturating_sub(1);
+        *own.get_mut() -= 1;
+        if *own.get() == 0 {
+            own.remove();
+        }
     }
 }
 
@@ -319,4 +363,27 @@ async fn arriving<D: Database>(
         }
     };
     tokio::time::timeout(WAIT, look).await.ok().flatten()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_takes_all_places_he_can_leaves_some_to_everybody() {
+        let mut places = Places::default();
+        let take_all =
+            |places: &mut Places, peer| (0..).take_while(|_| places.take(Peer(peer))).count();
+        for (peer, all) in [(1, FETCHES / 2), (2, FETCHES / 4), (3, FETCHES / 8)] {
+            assert_eq!(take_all(&mut places, peer), all);
+        }
+        assert!(!places.take(Peer(1)));
+        assert!(places.take(Peer(4)));
+        for _ in 0..FETCHES {
+            places.give_back(Peer(1));
+        }
+        assert!(!places.by_peer.contains_key(&Peer(1)), "nobody is remembered for nothing");
+        assert_eq!(places.taken, FETCHES / 4 + FETCHES / 8 + 1);
+        assert!(places.take(Peer(1)));
+    }
 }

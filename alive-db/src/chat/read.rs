@@ -16,8 +16,8 @@ use crate::{
 
 use super::{ChatDb, Shared, failed, moment, text};
 
-/// Which connection brought something is not known here.
-const PEER: Peer = Peer(0);
+/// Of what is held nobody remembers who has brought it.
+pub(super) const NOBODY: Peer = Peer(0);
 
 /// A list's link to an item.
 #[derive(Clone, Debug, PartialEq)]
@@ -76,7 +76,7 @@ impl<D: Database> Shared<D> {
 
     pub(super) fn read_message(&self, node: &NodeDelta) -> Result<Delivery, MessageError> {
         let message = Message::from_fields(&self.networks, fields(node))?;
-        Ok(Delivery::new(PEER, Item::Message(message), state_of_time(node)))
+        Ok(Delivery::new(NOBODY, Item::Message(message), state_of_time(node)))
     }
 
     /// The rules of the streamer and of all whom he has appointed, appointments first.
@@ -131,7 +131,7 @@ impl<D: Database> Shared<D> {
             };
             let state = moment(*state);
             let entry = Entry { author: key_of_author.clone(), rule, value, state };
-            Some(Delivery::new(PEER, Item::Entry(entry), state))
+            Some(Delivery::new(NOBODY, Item::Entry(entry), state))
         });
         rules.collect()
     }
@@ -202,7 +202,7 @@ pub(super) fn read_request(
     node: &NodeDelta,
 ) -> Result<Delivery, MessageError> {
     let request = AccessRequest::from_fields(chat.networks(), account, fields(node))?;
-    Ok(Delivery::new(PEER, Item::Request(request), state_of_time(node)))
+    Ok(Delivery::new(NOBODY, Item::Request(request), state_of_time(node)))
 }
 
 /// What a node says, for the forms of messages and requests to judge.

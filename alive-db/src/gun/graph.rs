@@ -14,13 +14,38 @@ const ENTRY_BYTES: usize = 120;
 /// What a node costs beside its soul and its keys.
 const NODE_BYTES: usize = 260;
 
-/// Who has brought a value, for quotas: a remote address, not a connection.
+/// Who has brought a value, for quotas and for limits of those who read: a remote address, not a connection.
+///
+/// ```
+/// use alive_db::gun::Origin;
+/// assert!(Origin::of_address(5).has_quota());
+/// assert!(!Origin::of_relay(5).has_quota() && !Origin::OWN.has_quota());
+/// assert_ne!(Origin::of_relay(0), Origin::OWN);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Origin(pub u64);
 
 impl Origin {
     /// The own process and its disk, which have no quota.
     pub const OWN: Self = Self(0);
+    /// Set for relays only.
+    const RELAY: u64 = 1 << 63;
+
+    /// An address that others dial us from, by a hash of it that nobody else can compute.
+    pub fn of_address(hash: u64) -> Self {
+        // One bit is set: it is never the own process.
+        Self((hash | 1) & !Self::RELAY)
+    }
+
+    /// A relay that we dial, by a hash of its URL. We have chosen it, so it has no quota.
+    pub fn of_relay(hash: u64) -> Self {
+        Self(hash | Self::RELAY)
+    }
+
+    /// Whether what it has brought is bounded by [`GraphLimits::bytes_per_origin`].
+    pub fn has_quota(self) -> bool {
+        self != Self::OWN && self.0 & Self::RELAY == 0
+    }
 }
 
 /// How much a [`Graph`] may hold. All bytes are estimates of the memory taken.
@@ -213,7 +238,7 @@ impl Graph {
             all += growth;
         }
         let brought = self.brought.get(&origin).copied().unwrap_or(0);
-        if origin != Origin::OWN && brought + all > self.limits.bytes_per_origin {
+        if origin.has_quota() && brought + all > self.limits.bytes_per_origin {
             return Err(Full::Origin);
         }
         Ok(())

@@ -36,7 +36,7 @@ pub use intake::{DropReason, Incoming, Intake, IntakeLimits, LinkIntake, Taken};
 pub use message::{Body, Dam, FrameError, Get, Message, read_frame};
 #[cfg(feature = "client")]
 pub use peer::UrlError;
-pub use peer::{Holdings, LinkLimits, Peer, PeerConfig, StartError, Subscription};
+pub use peer::{Change, Holdings, LinkLimits, Peer, PeerConfig, StartError, Subscription};
 #[cfg(feature = "relay")]
 pub use peer::{Relay, RelayLimits};
 pub use query::{Lex, MAX_LEX_BYTES, Part, Query};

@@ -30,12 +30,12 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::json::Text;
 
-use self::actor::{Actor, Command};
+use self::actor::{Actor, Brought, Command};
 #[cfg(feature = "disk")]
 use super::DiskGraph;
 use super::{
     Admission, Counters, Counts, Delta, GraphLimits, HubConfig, Intake, IntakeLimits, NodeDelta,
-    PutError, Query, Refused, State, StateClock, Stored, WallClock, hub::peer_id,
+    Origin, PutError, Query, Refused, State, StateClock, Stored, WallClock, hub::peer_id,
 };
 
 #[cfg(feature = "client")]
@@ -346,10 +346,22 @@ impl Drop for Peer {
     }
 }
 
+/// Values of a node as they were merged.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::exhaustive_structs, reason = "who brings a graph of his own makes them")]
+pub struct Change {
+    /// The values.
+    pub node: Arc<NodeDelta>,
+    /// Who has brought them; [`Origin::OWN`] where they were held before the subscription.
+    pub origin: Origin,
+    /// How many changes before this one were lost, because the subscriber fell behind.
+    pub lost: u64,
+}
+
 /// Changes of a node, until it is dropped or the peer stops.
 #[derive(Debug)]
 pub struct Subscription {
-    receiver: broadcast::Receiver<Arc<NodeDelta>>,
+    receiver: broadcast::Receiver<Brought>,
     lost: u64,
 }
 
@@ -357,10 +369,19 @@ impl Subscription {
     /// The next change; `None` when the peer has stopped. A subscriber that falls 1024 changes behind loses the oldest;
     /// [`Peer::get`] has what they have led to.
     pub async fn next(&mut self) -> Option<Arc<NodeDelta>> {
+        Some(self.next_change().await?.node)
+    }
+
+    /// The next change with who has brought it, and what was lost before it.
+    pub async fn next_change(&mut self) -> Option<Change> {
+        let mut lost = 0;
         loop {
             match self.receiver.recv().await {
-                Ok(change) => return Some(change),
-                Err(broadcast::error::RecvError::Lagged(lost)) => self.lost += lost,
+                Ok((node, origin)) => return Some(Change { node, origin, lost }),
+                Err(broadcast::error::RecvError::Lagged(more)) => {
+                    lost += more;
+                    self.lost += more;
+                }
                 Err(broadcast::error::RecvError::Closed) => return None,
             }
         }

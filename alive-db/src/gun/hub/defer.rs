@@ -109,7 +109,7 @@ impl Hub {
             let (soul, key, value) = (soul.clone(), key.clone(), value.clone());
             let entries = vec![(key.clone(), value.clone(), state)];
             let nodes = [NodeDelta { soul: soul.clone(), entries }];
-            self.notify(&nodes);
+            self.notify(&nodes, origin);
             // Who has asked since it came has not been told of it.
             let id = self.ids.next();
             self.tell_audience(&id, &nodes, None, &[], &[]);

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::{
-    gun::{DropReason, NodeDelta, Refused, State, Value},
+    gun::{DropReason, NodeDelta, Origin, Refused, State, Value},
     json::Text,
 };
 
@@ -52,6 +52,8 @@ pub enum Effect {
         watch: Vec<WatchId>,
         /// The values that have changed.
         change: Arc<NodeDelta>,
+        /// Who has brought them; [`Origin::OWN`] where they were held before.
+        origin: Origin,
     },
     /// Ends a call of the own process.
     Resolve {

@@ -106,7 +106,7 @@ impl Hub {
                 Some(Waiter::Own(*ticket))
             }
         };
-        self.notify(&changes.accepted);
+        self.notify(&changes.accepted, origin);
         self.settle_found(&changes.accepted, now);
         let ack = match (source, id) {
             (Source::Link(link, _), Some(re)) => Some(Waiter::Ack { link, re }),
@@ -130,7 +130,7 @@ impl Hub {
             let id = self.ids.next();
             let askers = query.as_ref().map(|query| self.askers(query)).unwrap_or_default();
             self.tell_audience(&id, &changes.news, Some(link), &[], &askers);
-            self.notify(&changes.accepted);
+            self.notify(&changes.accepted, origin);
             self.store(changes.writes, None);
         } else {
             self.counters.quota_refused(1);

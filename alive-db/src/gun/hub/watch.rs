@@ -3,7 +3,7 @@
 use std::{collections::HashMap, sync::Arc};
 
 use crate::{
-    gun::{NodeDelta, Query},
+    gun::{NodeDelta, Origin, Query},
     json::Text,
 };
 
@@ -52,16 +52,17 @@ impl Hub {
 
     pub(super) fn run_watch(&mut self, watch: WatchId, query: &Query, now: Now) {
         if let Some(node) = self.graph.select(&query.soul, &query.part, now.at) {
-            self.effects.push_back(Effect::Notify { watch: vec![watch], change: Arc::new(node) });
+            let (change, origin) = (Arc::new(node), Origin::OWN);
+            self.effects.push_back(Effect::Notify { watch: vec![watch], change, origin });
         }
         self.want(query, None, now);
     }
 
-    pub(super) fn notify(&mut self, nodes: &[NodeDelta]) {
+    pub(super) fn notify(&mut self, nodes: &[NodeDelta], origin: Origin) {
         for node in nodes {
             if let Some(watch) = self.watches.of(&node.soul) {
                 let change = Arc::new(node.clone());
-                self.effects.push_back(Effect::Notify { watch: watch.clone(), change });
+                self.effects.push_back(Effect::Notify { watch: watch.clone(), change, origin });
             }
         }
     }

@@ -15,17 +15,20 @@ use super::Shared;
 #[cfg(any(feature = "client", feature = "relay"))]
 use super::outbox::Outbox;
 #[cfg(any(feature = "client", feature = "relay"))]
-use crate::gun::{Incoming, LinkId, Origin, Side};
+use crate::gun::{Incoming, LinkId, Side};
 use crate::{
     gun::{
-        Checked, Counters, Effect, Hub, HubConfig, NodeDelta, Outcome, PutError, Query, Stored,
-        Ticket, WallClock, WatchId,
+        Checked, Counters, Effect, Hub, HubConfig, NodeDelta, Origin, Outcome, PutError, Query,
+        Stored, Ticket, WallClock, WatchId,
     },
     json::Text,
 };
 
 /// Commands taken before their effects are carried out.
 const AT_ONCE: usize = 64;
+
+/// A change, and who has brought it.
+pub(super) type Brought = (Arc<NodeDelta>, Origin);
 
 /// What the engine is told.
 #[derive(Debug)]
@@ -58,7 +61,7 @@ pub(super) enum Command {
     Upstreams,
     Watch {
         soul: Text,
-        changes: broadcast::Sender<Arc<NodeDelta>>,
+        changes: broadcast::Sender<Brought>,
     },
 }
 
@@ -77,7 +80,7 @@ pub(super) struct Actor {
     wall: WallClock,
     shared: Weak<Shared>,
     callers: HashMap<Ticket, Caller>,
-    watches: HashMap<WatchId, broadcast::Sender<Arc<NodeDelta>>>,
+    watches: HashMap<WatchId, broadcast::Sender<Brought>>,
     #[cfg(any(feature = "client", feature = "relay"))]
     outboxes: HashMap<LinkId, Arc<Outbox>>,
     #[cfg(feature = "disk")]
@@ -228,11 +231,11 @@ impl Actor {
             }
             #[cfg(not(any(feature = "client", feature = "relay")))]
             Effect::Close { .. } | Effect::Send { .. } => {}
-            Effect::Notify { watch, change } => {
+            Effect::Notify { watch, change, origin } => {
                 for watch in watch {
                     let gone = match self.watches.entry(watch) {
                         Entry::Occupied(changes) => {
-                            let gone = changes.get().send(Arc::clone(&change)).is_err();
+                            let gone = changes.get().send((Arc::clone(&change), origin)).is_err();
                             if gone {
                                 changes.remove();
                             }

@@ -1,6 +1,10 @@
 //! Peers that we dial, again and again.
 
-use std::{sync::Weak, time::Duration};
+use std::{
+    hash::{BuildHasher as _, BuildHasherDefault, DefaultHasher},
+    sync::Weak,
+    time::Duration,
+};
 
 use backon::{BackoffBuilder as _, ExponentialBuilder};
 use tokio::{
@@ -172,10 +176,11 @@ async fn connect(target: &Target, shared: &Weak<Shared>) -> Option<Ended> {
         }
     };
     // A relay that we have chosen brings what it likes, within the limits of the whole graph.
+    let origin = Origin::of_relay(BuildHasherDefault::<DefaultHasher>::new().hash_one(&target.uri));
     Some(match socket {
-        Socket::Plain(socket) => connection.run(*socket, Origin::OWN).await,
+        Socket::Plain(socket) => connection.run(*socket, origin).await,
         #[cfg(feature = "tls")]
-        Socket::Tls(socket) => connection.run(*socket, Origin::OWN).await,
+        Socket::Tls(socket) => connection.run(*socket, origin).await,
     })
 }
 

@@ -150,8 +150,7 @@ impl Door {
             };
             let connection = Connection::new(&shared, Side::Accepted);
             let config = socket_config(shared.intake.limits().frame_bytes);
-            // One bit is set: it is never the own process.
-            let origin = Origin(self.hasher.hash_one(from.ip()) | 1);
+            let origin = Origin::of_address(self.hasher.hash_one(from.ip()));
             shared.tasks.spawn(async move {
                 let _place = place;
                 match shake_hands(stream, config).await {

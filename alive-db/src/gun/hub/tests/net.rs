@@ -33,6 +33,8 @@ pub(super) struct Node {
     pub(super) counters: Arc<Counters>,
     pub(super) outcomes: HashMap<Ticket, Outcome>,
     pub(super) changes: Vec<(WatchId, NodeDelta)>,
+    /// Who has brought them.
+    pub(super) origins: Vec<Origin>,
     /// A disk that says nothing until it is told to.
     pub(super) stores: Vec<(u64, Vec<Write>)>,
     pub(super) loads: Vec<Text>,
@@ -59,6 +61,7 @@ impl Net {
                 counters,
                 outcomes: HashMap::new(),
                 changes: Vec::new(),
+                origins: Vec::new(),
                 stores: Vec::new(),
                 loads: Vec::new(),
             }
@@ -229,8 +232,9 @@ impl Net {
                         ends.insert((n, link));
                     }
                     Effect::Load { soul } => node.loads.push(soul),
-                    Effect::Notify { watch, change } => {
+                    Effect::Notify { watch, change, origin } => {
                         node.changes.extend(watch.iter().map(|w| (*w, (*change).clone())));
+                        node.origins.push(origin);
                     }
                     Effect::Resolve { ticket, outcome } => {
                         assert!(node.outcomes.insert(ticket, outcome).is_none(), "ended twice");
