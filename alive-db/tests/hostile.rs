@@ -419,3 +419,29 @@ async fn what_was_put_while_the_relay_was_away_reaches_it_however_much_it_is() {
     client.stop().await;
     served.stop().await;
 }
+
+#[tokio::test]
+async fn what_waits_for_the_engine_is_bounded_in_bytes_and_all_of_it_has_its_turn() {
+    let intake = IntakeLimits::default().waiting_bytes(10_000);
+    let (peer, relay) = relay(PeerConfig::default().intake(intake)).await;
+    let mut sockets = Vec::new();
+    for _ in 0..20 {
+        sockets.push(connect(&relay).await);
+    }
+    // Each frame takes half of the room, and the last is larger than all of it.
+    let value = json!("x".repeat(5_000));
+    for round in 0..20 {
+        for (n, socket) in sockets.iter_mut().enumerate() {
+            let key = format!("{round}x{n}");
+            say(socket, &put(&format!("id{key}"), "s", &key, &value, 1.0)).await;
+        }
+    }
+    let large = put("large", "s", "large", &json!("x".repeat(50_000)), 1.0);
+    assert_eq!(ask(&mut sockets[0], &large).await["err"], Value::Null);
+    let counts = until(&peer, |counts| counts.puts == 401).await;
+    assert!(counts.backlogged > 0, "{counts:?}");
+    let own = Delta::of("own", "k", "x".repeat(50_000).as_str().into(), peer.next_state());
+    timeout(DEADLINE, peer.put(own)).await.unwrap().unwrap();
+    assert_eq!(peer.get(Query::node("s")).await.unwrap().entries.len(), 401);
+    peer.stop().await;
+}

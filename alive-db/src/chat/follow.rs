@@ -372,8 +372,9 @@ mod tests {
     #[test]
     fn who_takes_all_places_he_can_leaves_some_to_everybody() {
         let mut places = Places::default();
-        let take_all =
-            |places: &mut Places, peer| (0..).take_while(|_| places.take(Peer(peer))).count();
+        let take_all = |places: &mut Places, peer| {
+            (0..=FETCHES).take_while(|_| places.take(Peer(peer))).count()
+        };
         for (peer, all) in [(1, FETCHES / 2), (2, FETCHES / 4), (3, FETCHES / 8)] {
             assert_eq!(take_all(&mut places, peer), all);
         }

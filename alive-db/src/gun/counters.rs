@@ -39,10 +39,14 @@ macro_rules! counters {
 counters! {
     /// Messages that were acknowledged.
     acks,
+    /// Times that something had to wait because too much waited for the engine already.
+    backlogged,
     /// Frames that are no JSON, and those that break the rules of WebSocket.
     bad_frames,
     /// Messages that are JSON but make no sense: puts of wrong form, gets of nothing.
     bad_messages,
+    /// Puts and questions that were refused because too much waits for the disk.
+    busy,
     /// Values that wait for our clock to reach their state.
     deferred,
     /// Values from the future for which there was no room.

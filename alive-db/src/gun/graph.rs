@@ -14,6 +14,21 @@ const ENTRY_BYTES: usize = 120;
 /// What a node costs beside its soul and its keys.
 const NODE_BYTES: usize = 260;
 
+impl Delta {
+    /// Estimated memory of its values, in bytes.
+    pub fn bytes(&self) -> usize {
+        self.nodes.iter().map(NodeDelta::bytes).sum()
+    }
+}
+
+impl NodeDelta {
+    /// Estimated memory of its values, in bytes.
+    pub fn bytes(&self) -> usize {
+        let entries = self.entries.iter().map(|(key, value, _)| entry_bytes(key, value));
+        NODE_BYTES + self.soul.len() + entries.sum::<usize>()
+    }
+}
+
 /// Who has brought a value, for quotas and for limits of those who read: a remote address, not a connection.
 ///
 /// ```
@@ -380,7 +395,7 @@ impl Graph {
     }
 }
 
-fn entry_bytes(key: &Text, value: &Value) -> usize {
+pub(super) fn entry_bytes(key: &Text, value: &Value) -> usize {
     ENTRY_BYTES + key.len() + value.weight()
 }
 

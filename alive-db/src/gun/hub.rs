@@ -79,7 +79,14 @@ pub struct Hub {
 #[derive(Debug, Default)]
 struct Stores {
     next: u64,
-    waiting: BTreeMap<u64, Vec<put::Waiter>>,
+    waiting: BTreeMap<u64, Batch>,
+    bytes: usize,
+}
+
+#[derive(Debug, Default)]
+struct Batch {
+    waiters: Vec<put::Waiter>,
+    bytes: usize,
 }
 
 #[derive(Debug)]

@@ -27,6 +27,8 @@ pub struct IntakeLimits {
     pub burst: u32,
     /// How many messages may be refused before the peer is dropped; one is forgiven every second. 100.
     pub faults: u32,
+    /// How much of all peers and of the own process may wait for the engine, in bytes of text; who brings more waits. 64 MiB.
+    pub waiting_bytes: usize,
 }
 
 impl Default for IntakeLimits {
@@ -38,6 +40,7 @@ impl Default for IntakeLimits {
             messages_per_second: 2000,
             burst: 10_000,
             faults: 100,
+            waiting_bytes: 64 << 20,
         }
     }
 }
@@ -59,6 +62,12 @@ impl IntakeLimits {
     #[must_use]
     pub fn faults(self, faults: u32) -> Self {
         Self { faults, ..self }
+    }
+
+    /// Sets [`waiting_bytes`](Self::waiting_bytes).
+    #[must_use]
+    pub fn waiting_bytes(self, waiting_bytes: usize) -> Self {
+        Self { waiting_bytes, ..self }
     }
 }
 

@@ -1,6 +1,7 @@
 //! A running peer: [`Peer`].
 
 mod actor;
+mod backlog;
 #[cfg(any(feature = "client", feature = "relay"))]
 mod connection;
 #[cfg(feature = "client")]
@@ -30,7 +31,10 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::json::Text;
 
-use self::actor::{Actor, Brought, Command};
+use self::{
+    actor::{Actor, Brought, Command},
+    backlog::Backlog,
+};
 #[cfg(feature = "disk")]
 use super::DiskGraph;
 use super::{
@@ -178,6 +182,7 @@ pub struct Peer {
 #[derive(Debug)]
 struct Shared {
     commands: mpsc::Sender<Command>,
+    backlog: Backlog,
     wall: WallClock,
     intake: Arc<Intake>,
     counters: Arc<Counters>,
@@ -239,12 +244,14 @@ impl Peer {
         let [pid_seed, seed] = random()?;
         let pid = peer_id(pid_seed);
         let counters = Arc::new(Counters::default());
+        let backlog = Backlog::new(config.intake.waiting_bytes);
         let intake = Intake::new(config.intake, Arc::new(admission), Arc::clone(&counters));
         let mut hub = HubConfig::new(pid.clone(), seed).graph(config.graph);
         hub = hub.subscriptions(config.links.subscriptions);
         let (commands, receiver) = mpsc::channel(COMMANDS);
         let shared = Arc::new(Shared {
             commands,
+            backlog,
             wall: config.clock,
             intake: Arc::new(intake),
             counters: Arc::clone(&counters),
@@ -281,8 +288,10 @@ impl Peer {
             return Err(Refused { reason: "Invalid data." }.into());
         }
         let delta = intake.check(delta, self.shared.wall.now().millis)?;
+        let bytes = delta.as_delta().bytes();
+        let room = self.shared.backlog.enter(bytes, &self.shared.counters).await;
         let (done, result) = oneshot::channel();
-        self.send(Command::Put { delta, done }).await;
+        self.send(Command::Put { delta, done, room }).await;
         result.await.unwrap_or(Err(PutError::Stopped))
     }
 

@@ -35,6 +35,8 @@ pub struct HubConfig {
     pub unacked_bytes: usize,
     /// How many messages may wait for the disk at once. 50,000.
     pub jobs: usize,
+    /// How many bytes they may take, with what is being written. 64 MiB.
+    pub jobs_bytes: usize,
 }
 
 impl HubConfig {
@@ -54,6 +56,7 @@ impl HubConfig {
             unacked: 10_000,
             unacked_bytes: 64 << 20,
             jobs: 50_000,
+            jobs_bytes: 64 << 20,
         }
     }
 
@@ -67,6 +70,12 @@ impl HubConfig {
     #[must_use]
     pub fn graph(self, graph: GraphLimits) -> Self {
         Self { graph, ..self }
+    }
+
+    /// Sets [`jobs_bytes`](Self::jobs_bytes).
+    #[must_use]
+    pub fn jobs_bytes(self, jobs_bytes: usize) -> Self {
+        Self { jobs_bytes, ..self }
     }
 
     /// Sets [`subscriptions`](Self::subscriptions).

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::{
-    gun::{DropReason, NodeDelta, Origin, Refused, State, Value},
+    gun::{DropReason, NodeDelta, Origin, Refused, State, Value, graph::entry_bytes},
     json::Text,
 };
 
@@ -138,6 +138,19 @@ impl Write {
             | Self::Undefer { soul, .. } => soul,
         }
     }
+
+    /// Estimated memory it takes, in bytes.
+    pub(super) fn bytes(&self) -> usize {
+        match self {
+            Self::Defer { soul, key, value, .. } | Self::Put { soul, key, value, .. } => {
+                soul.len() + entry_bytes(key, value)
+            }
+            Self::Remove { soul, key } | Self::Undefer { soul, key, .. } => {
+                soul.len() + entry_bytes(key, &Value::Null)
+            }
+            Self::RemoveNode { soul } => soul.len() + entry_bytes(soul, &Value::Null),
+        }
+    }
 }
 
 /// How a call ended.
@@ -162,6 +175,9 @@ pub struct Stored {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum PutError {
+    /// Too much waits for our disk; later there may be room.
+    #[error("too much waits for the disk")]
+    Busy,
     /// Our disk did not take them.
     #[error("the disk did not take the values")]
     Disk,

@@ -6,7 +6,7 @@ use crate::{
 };
 
 use super::{
-    Effect, Hub, LinkId, Now, PutError, Side, Ticket, Timer, Write, job::Task, print,
+    Batch, Effect, Hub, LinkId, Now, PutError, Side, Ticket, Timer, Write, job::Task, print,
     unacked::Pending,
 };
 
@@ -47,7 +47,9 @@ impl Hub {
         if !is_stored {
             self.counters.disk_errors(1);
         }
-        for waiter in self.stores.waiting.remove(&batch).unwrap_or_default() {
+        let Batch { waiters, bytes } = self.stores.waiting.remove(&batch).unwrap_or_default();
+        self.stores.bytes -= bytes;
+        for waiter in waiters {
             self.finish_store(waiter, is_stored);
         }
     }
@@ -292,13 +294,15 @@ impl Hub {
         if writes.is_empty() {
             // The same value may still be on its way to the disk, in a batch before.
             if let Some(mut last) = self.stores.waiting.last_entry() {
-                last.get_mut().extend(waiter);
+                last.get_mut().waiters.extend(waiter);
             }
             return;
         }
         let batch = self.stores.next;
         self.stores.next += 1;
-        self.stores.waiting.insert(batch, waiter.into_iter().collect());
+        let bytes = writes.iter().map(Write::bytes).sum();
+        self.stores.bytes += bytes;
+        self.stores.waiting.insert(batch, Batch { waiters: waiter.into_iter().collect(), bytes });
         self.effects.push_back(Effect::Store { batch, writes });
     }
 

@@ -11,9 +11,9 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::Shared;
 #[cfg(any(feature = "client", feature = "relay"))]
 use super::outbox::Outbox;
+use super::{Shared, backlog::Room};
 #[cfg(any(feature = "client", feature = "relay"))]
 use crate::gun::{Incoming, LinkId, Side};
 use crate::{
@@ -52,10 +52,12 @@ pub(super) enum Command {
     Messages {
         link: LinkId,
         messages: Vec<Incoming>,
+        room: Room,
     },
     Put {
         delta: Checked,
         done: oneshot::Sender<Result<Stored, PutError>>,
+        room: Room,
     },
     #[cfg(feature = "client")]
     Upstreams,
@@ -176,12 +178,12 @@ impl Actor {
                 self.hub.get(ticket, query, now);
             }
             #[cfg(any(feature = "client", feature = "relay"))]
-            Command::Messages { link, messages } => {
+            Command::Messages { link, messages, room: _taken } => {
                 for message in messages {
                     self.hub.handle_message(link, message, now);
                 }
             }
-            Command::Put { delta, done } => {
+            Command::Put { delta, done, room: _taken } => {
                 let ticket = Ticket(self.next_id());
                 self.callers.insert(ticket, Caller::Put(done));
                 self.hub.put(ticket, delta, now);
@@ -300,8 +302,12 @@ impl Actor {
     fn handle_disk(&mut self, done: super::disk_thread::Done) {
         use super::disk_thread::Done;
         match done {
-            Done::Loaded(node) => self.hub.handle_loaded(node, self.wall.now()),
-            Done::Stored { batch, is_stored } => self.hub.handle_stored(batch, is_stored),
+            Done::Loaded(node, _room) => self.hub.handle_loaded(node, self.wall.now()),
+            Done::Stored { batches, is_stored } => {
+                for batch in batches {
+                    self.hub.handle_stored(batch, is_stored);
+                }
+            }
         }
     }
 

@@ -18,7 +18,7 @@ use tokio_tungstenite::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{LinkLimits, Shared, actor::Command, outbox::Outbox};
+use super::{LinkLimits, Shared, actor::Command, backlog::Backlog, outbox::Outbox};
 use crate::gun::{
     Counters, DropReason, Intake, LinkId, LinkIntake, Origin, Side, Taken, WallClock,
 };
@@ -37,6 +37,7 @@ pub(super) struct Connection {
     side: Side,
     outbox: Arc<Outbox>,
     commands: mpsc::Sender<Command>,
+    backlog: Backlog,
     intake: Arc<Intake>,
     counters: Arc<Counters>,
     limits: LinkLimits,
@@ -76,6 +77,7 @@ impl Connection {
             side,
             outbox: Arc::new(Outbox::new(shared.links.queue_bytes)),
             commands: shared.commands.clone(),
+            backlog: shared.backlog.clone(),
             intake: Arc::clone(&shared.intake),
             counters: Arc::clone(&shared.counters),
             limits: shared.links.clone(),
@@ -165,6 +167,13 @@ impl Connection {
                 }
                 message = socket.next(), if resume.is_none() => {
                     heard = Instant::now();
+                    // Before it is read: what waits takes no more memory than its text.
+                    let room = match &message {
+                        Some(Ok(Message::Text(text))) => {
+                            Some(self.backlog.enter(text.len(), &self.counters).await)
+                        }
+                        _ => None,
+                    };
                     let taken = match message {
                         Some(Ok(Message::Text(text))) => self.take(&mut budget, text).await,
                         Some(Ok(Message::Close(_))) | None => return Ended::ByPeer,
@@ -178,9 +187,9 @@ impl Connection {
                     if let Some(answer) = taken.answer {
                         self.outbox.push(&answer.into());
                     }
-                    if !taken.messages.is_empty() {
-                        let command =
-                            Command::Messages { link: self.link, messages: taken.messages };
+                    if let Some(room) = room.filter(|_| !taken.messages.is_empty()) {
+                        let (link, messages) = (self.link, taken.messages);
+                        let command = Command::Messages { link, messages, room };
                         if self.commands.send(command).await.is_err() {
                             return Ended::Cancelled;
                         }

@@ -5,9 +5,10 @@ use std::{
     sync::mpsc::{Receiver, Sender, channel},
 };
 
-use tokio::sync::mpsc;
+use tokio::{runtime::Handle, sync::mpsc};
 use tokio_util::task::TaskTracker;
 
+use super::backlog::{Backlog, Room};
 use crate::{
     gun::{DiskGraph, NodeDelta, Write},
     json::Text,
@@ -17,12 +18,14 @@ use crate::{
 const GROUP: usize = 4096;
 /// Answers that wait for the engine; the thread waits when there are more.
 const ANSWERS: usize = 1024;
+/// Estimated memory of nodes among them, in bytes.
+const ANSWER_BYTES: usize = 32 << 20;
 
 /// What the disk has done.
 #[derive(Debug)]
 pub(super) enum Done {
-    Loaded(NodeDelta),
-    Stored { batch: u64, is_stored: bool },
+    Loaded(NodeDelta, Room),
+    Stored { batches: Vec<u64>, is_stored: bool },
 }
 
 #[derive(Debug)]
@@ -60,11 +63,35 @@ impl DiskLink {
 pub(super) fn start(disk: DiskGraph, tasks: &TaskTracker) -> DiskLink {
     let (orders, receiver) = channel();
     let (answers, done) = mpsc::channel(ANSWERS);
+    let answers =
+        Answers { to: answers, backlog: Backlog::new(ANSWER_BYTES), runtime: Handle::current() };
     tasks.spawn_blocking(move || run(&disk, &receiver, &answers));
     DiskLink { orders, done }
 }
 
-fn run(disk: &DiskGraph, orders: &Receiver<Order>, answers: &mpsc::Sender<Done>) {
+/// The thread's end of what it tells the engine.
+#[derive(Debug)]
+struct Answers {
+    to: mpsc::Sender<Done>,
+    backlog: Backlog,
+    runtime: Handle,
+}
+
+impl Answers {
+    fn loaded(&self, node: NodeDelta) {
+        let bytes = node.bytes();
+        let room = self.backlog.try_take(bytes);
+        let room = room.unwrap_or_else(|| self.runtime.block_on(self.backlog.take(bytes)));
+        // When the engine is gone, the writes that it has ordered are done all the same.
+        let _gone = self.to.blocking_send(Done::Loaded(node, room));
+    }
+
+    fn stored(&self, batches: Vec<u64>, is_stored: bool) {
+        let _gone = self.to.blocking_send(Done::Stored { batches, is_stored });
+    }
+}
+
+fn run(disk: &DiskGraph, orders: &Receiver<Order>, answers: &Answers) {
     let mut group = Group::default();
     while let Ok(order) = orders.recv() {
         group.take(disk, order, answers);
@@ -86,7 +113,7 @@ struct Group {
 }
 
 impl Group {
-    fn take(&mut self, disk: &DiskGraph, order: Order, answers: &mpsc::Sender<Done>) {
+    fn take(&mut self, disk: &DiskGraph, order: Order, answers: &Answers) {
         match order {
             Order::Load(soul) => {
                 // A node with writes of this group is read behind them; others need not wait.
@@ -97,8 +124,7 @@ impl Group {
                     tracing::error!(%error, "a node cannot be read");
                     NodeDelta { soul, entries: Vec::new() }
                 });
-                // When the engine is gone, the writes that it has ordered are done all the same.
-                let _gone = answers.blocking_send(Done::Loaded(node));
+                answers.loaded(node);
             }
             Order::Store { batch, writes } => {
                 self.batches.push(batch);
@@ -108,7 +134,7 @@ impl Group {
         }
     }
 
-    fn commit(&mut self, disk: &DiskGraph, answers: &mpsc::Sender<Done>) {
+    fn commit(&mut self, disk: &DiskGraph, answers: &Answers) {
         if self.batches.is_empty() {
             return;
         }
@@ -116,10 +142,7 @@ impl Group {
         if let Err(error) = &written {
             tracing::error!(%error, "values cannot be written");
         }
-        for batch in self.batches.drain(..) {
-            let is_stored = written.is_ok();
-            let _gone = answers.blocking_send(Done::Stored { batch, is_stored });
-        }
+        answers.stored(std::mem::take(&mut self.batches), written.is_ok());
         self.writes.clear();
         self.souls.clear();
     }

@@ -282,3 +282,53 @@ fn what_is_too_large_for_memory_is_refused_and_does_not_run_for_ever() {
     }
     assert_eq!(net.sent(0, link)[0]["err"], "Busy.");
 }
+
+#[test]
+fn a_disk_that_does_not_keep_up_bounds_what_waits_for_it_in_bytes() {
+    let limit = 100_000;
+    let mut net = Net::with(1, |config| config.has_disk(true).jobs_bytes(limit));
+    let link = net.client(0);
+    let value = "x".repeat(1_000);
+    let flood = |net: &mut Net, name: &str, soul: &dyn Fn(usize) -> String| {
+        for n in 0..300 {
+            let (id, soul) = (format!("{name}{n}"), soul(n));
+            net.say(0, link, &put(&id, &soul, &[(&*format!("k{n}"), &*value, 7.0)]));
+        }
+    };
+    // Nodes that are not in memory: each put waits until its node is read.
+    flood(&mut net, "a", &|n| format!("s{n}"));
+    let parked = net.peers[0].loads.len();
+    assert!((50..100).contains(&parked), "{parked} wait");
+    let refused = net.sent(0, link);
+    assert_eq!(refused.len(), 300 - parked);
+    assert!(refused.iter().all(|ack| ack["err"] == "Busy."));
+    // The own process is told so, too, and may try again.
+    let own = net.put(0, "own", "k", &value.repeat(2), 0.0);
+    assert_eq!(net.outcome(0, own), Some(&Outcome::Put(Err(PutError::Busy))));
+    for soul in std::mem::take(&mut net.peers[0].loads) {
+        net.peers[0].hub.handle_loaded(NodeDelta { soul, entries: Vec::new() }, net.now);
+    }
+    net.collect();
+    assert!(net.peers[0].stores.len() >= parked, "all that waited are written");
+    // Now one node that is in memory: its writes wait for the disk.
+    flood(&mut net, "b", &|_| "s0".to_owned());
+    let batches = net.peers[0].stores.len();
+    assert!(batches < 100, "{batches} wait");
+    assert!(net.peers[0].hub.stores.bytes <= limit);
+    let busy = net.peers[0].counters.read().busy;
+    assert!(busy >= 500, "{busy}");
+    // What is held is given all the same.
+    net.sent(0, link);
+    net.say(0, link, &get("g", "s0"));
+    assert_eq!(net.sent(0, link)[0]["@"], "g");
+    // And once the disk has caught up, there is room.
+    for (batch, _) in std::mem::take(&mut net.peers[0].stores) {
+        net.peers[0].hub.handle_stored(batch, true);
+    }
+    assert_eq!((net.peers[0].hub.jobs.bytes, net.peers[0].hub.stores.bytes), (0, 0));
+    net.collect();
+    net.sent(0, link);
+    net.say(0, link, &put("c", "s0", &[("c", "x", 7.0)]));
+    assert_eq!(net.peers[0].stores.len(), 1);
+    assert_eq!(net.peers[0].counters.read().busy, busy);
+}
