@@ -43,10 +43,10 @@ const MAX_SEGMENTS: (usize, u64) = (60, 17_280);
 /// assert!(matches!(&streams.apply(&signed.parts())?[..], [Op::Push(push)] if push.seq.as_u16() == 1));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Design2021(BTreeMap<(AccountName, Link), State>);
 
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct State {
     pushes: u64,
     /// Those of its first push; later ones must have the same.
