@@ -1,5 +1,7 @@
 //! Blocks: [`Block`], the two ways to hash them, and the leader's signature.
 
+use std::ops::Range;
+
 use alive_core::Excerpt;
 
 use crate::{
@@ -8,7 +10,7 @@ use crate::{
     json_text::{JsonText, JsonTextError},
     keys::PublicKey,
     signature::Signature,
-    transaction::{Parts, SIGNING, pieces},
+    transaction::{Body, Parts, SIGNING, pieces},
 };
 
 /// The first block with playlists, and with hashes of the second kind. Source: `spec/avalon.md`, section 1.
@@ -45,6 +47,10 @@ impl BlockHashing {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Block {
     text: JsonText,
+    /// Where its transactions stand, brackets and all.
+    txs: Range<usize>,
+    /// How much of the text is hashed with a brace behind, where that is all.
+    body: Option<usize>,
     num: u64,
     time_ms: i64,
     previous: Box<str>,
@@ -69,19 +75,25 @@ impl Block {
         let (mut num, mut time_ms, mut txs) = (None, None, None);
         let (mut previous, mut hash, mut miner) = (None, None, None);
         let boxed = |value: JsonRef<'_>| value.to_text().map(Box::from);
+        let mut body = Body::default();
         for (key, value) in text.root().members() {
+            body.member(key, value);
             match key.as_str() {
                 r#""_id""# => num = value.to_safe_integer().and_then(|num| u64::try_from(num).ok()),
                 r#""timestamp""# => time_ms = value.to_safe_integer().filter(|ms| *ms >= 0),
-                r#""txs""# => txs = Some(value).filter(|txs| txs.is_array()),
+                r#""txs""# => {
+                    let start = body.end() - value.as_str().len();
+                    txs = value.is_array().then_some(start..body.end());
+                }
                 r#""phash""# => previous = boxed(value),
                 r#""hash""# => hash = boxed(value),
                 r#""miner""# => miner = boxed(value),
                 _ => {}
             }
         }
-        txs.ok_or(BlockError::Member("txs"))?;
         Ok(Self {
+            txs: txs.ok_or(BlockError::Member("txs"))?,
+            body: body.of(text.as_str()).map(str::len),
             num: num.ok_or(BlockError::Member("_id"))?,
             time_ms: time_ms.ok_or(BlockError::Member("timestamp"))?,
             previous: previous.ok_or(BlockError::Member("phash"))?,
@@ -123,14 +135,23 @@ impl Block {
 
     /// Its transactions, unchecked.
     pub fn transactions(&self) -> impl Iterator<Item = Parts<'_>> {
-        self.text.root().member("txs").into_iter().flat_map(JsonRef::items).map(Parts::of)
+        let list = self.text.as_str().get(self.txs.clone()).unwrap_or_default();
+        let mut rest = list.strip_prefix('[').unwrap_or_default();
+        std::iter::from_fn(move || {
+            let (parts, after) = Parts::split(rest).filter(|_| !rest.starts_with(']'))?;
+            rest = after.strip_prefix(',').unwrap_or(after);
+            Some(parts)
+        })
     }
 
     /// The hash that it must have.
     pub fn computed_hash(&self, hashing: BlockHashing) -> Hash {
         match hashing {
             BlockHashing::V1 => Hash::of(v1_text(self.text.root())),
-            BlockHashing::V2 => Hash::of_pieces(pieces(self.text.root(), &SIGNING)),
+            BlockHashing::V2 => match self.body.and_then(|end| self.text.as_str().get(..end)) {
+                Some(body) => Hash::of_pieces([body, "}"]),
+                None => Hash::of_pieces(pieces(self.text.root(), &SIGNING)),
+            },
         }
     }
 
@@ -140,7 +161,7 @@ impl Block {
     /// [`BlockError::Hash`] if it is another one.
     pub fn check_hash(&self, hashing: BlockHashing) -> Result<Hash, BlockError> {
         let hash = self.computed_hash(hashing);
-        if *self.hash == *hash.to_string() { Ok(hash) } else { Err(BlockError::Hash) }
+        if hash.is_written(&self.hash) { Ok(hash) } else { Err(BlockError::Hash) }
     }
 
     /// Checks the hash, and that the leader signed it. The key must be the one that the leader had at this block.

@@ -34,6 +34,12 @@ impl Hash {
         &self.0
     }
 
+    /// Whether this is its text.
+    pub(crate) fn is_written(&self, text: &str) -> bool {
+        let mut digits = [0; 64];
+        faster_hex::hex_encode(&self.0, &mut digits).is_ok_and(|digits| *digits == *text)
+    }
+
     /// The digest of several pieces of text.
     pub(crate) fn of_pieces<'a>(pieces: impl IntoIterator<Item = &'a str>) -> Self {
         let mut hasher = Sha256::new();

@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use memchr::memchr;
+
 use crate::json_text::utf16_len;
 
 /// A value inside a [`JsonText`](crate::JsonText).
@@ -70,13 +72,7 @@ impl<'a> JsonRef<'a> {
 
     /// The members of an object in their order; none of anything else.
     pub fn members(self) -> impl Iterator<Item = JsonMember<'a>> {
-        let mut rest = inside(self.0, '{', '}');
-        std::iter::from_fn(move || {
-            let (key, after) = split_value(rest)?;
-            let (value, after) = split_value(after.strip_prefix(':')?)?;
-            rest = after.strip_prefix(',').unwrap_or(after);
-            Some((key, value))
-        })
+        Members::of(self.0)
     }
 
     /// A member of an object, by a name that needs no escape.
@@ -92,7 +88,7 @@ impl<'a> JsonRef<'a> {
     /// The text of a string; `None` if it is no string or has a surrogate without a partner.
     pub fn to_text(self) -> Option<Cow<'a, str>> {
         let quoted = self.quoted()?;
-        if !quoted.contains('\\') {
+        if memchr(b'\\', quoted.as_bytes()).is_none() {
             return Some(Cow::Borrowed(quoted));
         }
         serde_json::from_str(self.0).ok().map(Cow::Owned)
@@ -102,6 +98,9 @@ impl<'a> JsonRef<'a> {
     pub fn string_utf16_len(self) -> Option<usize> {
         let quoted = self.quoted()?;
         let mut len = utf16_len(quoted);
+        if memchr(b'\\', quoted.as_bytes()).is_none() {
+            return Some(len);
+        }
         let mut bytes = quoted.bytes();
         // Each escape stands for one code unit: a lone surrogate, a control character, a quote, a backslash.
         while let Some(byte) = bytes.next() {
@@ -147,8 +146,38 @@ impl<'a> JsonRef<'a> {
     }
 
     /// What stands between the quotes.
-    fn quoted(self) -> Option<&'a str> {
+    pub(crate) fn quoted(self) -> Option<&'a str> {
         self.0.strip_prefix('"')?.strip_suffix('"')
+    }
+}
+
+/// The members of the object that a text starts with. What follows the object is not looked at.
+#[derive(Clone, Debug)]
+pub(crate) struct Members<'a>(&'a str);
+
+impl<'a> Members<'a> {
+    /// None if the text starts with something else.
+    pub(crate) fn of(text: &'a str) -> Self {
+        Self(text.strip_prefix('{').unwrap_or_default())
+    }
+
+    /// What is left of the text; behind the object, once there are no more members.
+    pub(crate) fn rest(&self) -> &'a str {
+        self.0.strip_prefix('}').unwrap_or(self.0)
+    }
+}
+
+impl<'a> Iterator for Members<'a> {
+    type Item = JsonMember<'a>;
+
+    fn next(&mut self) -> Option<JsonMember<'a>> {
+        if self.0.starts_with('}') {
+            return None;
+        }
+        let (key, after) = split_value(self.0)?;
+        let (value, after) = split_value(after.strip_prefix(':')?)?;
+        self.0 = after.strip_prefix(',').unwrap_or(after);
+        Some((key, value))
     }
 }
 
@@ -158,7 +187,7 @@ fn inside(text: &str, open: char, close: char) -> &str {
 }
 
 /// The value that the text starts with, and what follows it.
-fn split_value(text: &str) -> Option<(JsonRef<'_>, &str)> {
+pub(crate) fn split_value(text: &str) -> Option<(JsonRef<'_>, &str)> {
     let bytes = text.as_bytes();
     let len = match bytes.first()? {
         b'"' => string_len(bytes),

@@ -1,9 +1,10 @@
 //! The JSON text that JavaScript's `JSON.stringify` makes of what its `JSON.parse` reads: [`JsonText`].
 //!
 //! Avalon hashes this text and counts bandwidth in it, so it must be the same to the byte. It is made in one pass over
-//! the text that came in, without a tree: what is already written as JavaScript writes it is copied, numbers and escapes
-//! are written anew, and objects whose members JavaScript would order otherwise are noted and put in order at the end.
-//! Nothing here recurses, so that no depth of nesting is too deep. Source: `spec/avalon.md`, section 6.
+//! the text that came in, without a tree: what is already written as JavaScript writes it is copied in long spans, the
+//! whole text at once if all of it is; numbers and escapes are written anew, and objects whose members JavaScript would
+//! order otherwise are noted and put in order at the end. Nothing here recurses, so that no depth of nesting is too deep.
+//! Source: `spec/avalon.md`, section 6.
 
 use std::fmt;
 
@@ -17,7 +18,7 @@ pub(crate) use number::push_number;
 pub(crate) use order::array_index;
 pub(crate) use string::{plain_len, push_string};
 
-use order::{Member, Reordering};
+use order::{Member, Output, Reordering};
 
 /// JSON as JavaScript writes it: what `JSON.stringify(JSON.parse(text))` gives.
 ///
@@ -39,11 +40,7 @@ impl JsonText {
     pub fn of(text: &str) -> Result<Self, JsonTextError> {
         let mut writer = Writer::new(text);
         writer.document()?;
-        let out = writer.finish();
-        // Only whole characters of the input and ASCII are written.
-        String::from_utf8(out)
-            .map(|text| Self(text.into()))
-            .map_err(|_| JsonTextError { at: 0, reason: JsonTextReason::Text })
+        Ok(Self(writer.finish()))
     }
 
     /// The text.
@@ -145,9 +142,6 @@ pub enum JsonTextReason {
     /// Something else must stand here.
     #[error("unexpected character")]
     Token,
-    /// It is not text at all.
-    #[error("not UTF-8")]
-    Text,
 }
 
 /// Reads one text and writes the other.
@@ -155,10 +149,12 @@ struct Writer<'a> {
     input: &'a str,
     bytes: &'a [u8],
     at: usize,
-    out: Vec<u8>,
+    /// The input between here and `at` stands in the output as it is, but has not been copied yet.
+    copied: usize,
+    out: String,
     /// The arrays and objects that are open.
     open: Vec<Open>,
-    /// The members of all objects that are open, by where their keys stand in `out`.
+    /// The members of all objects that are open, by where their keys stand in the output.
     members: Vec<Member>,
     reorderings: Vec<Reordering>,
 }
@@ -181,18 +177,23 @@ impl<'a> Writer<'a> {
             input,
             bytes: input.as_bytes(),
             at: 0,
-            out: Vec::with_capacity(input.len() + 16),
+            copied: 0,
+            out: String::new(),
             open: Vec::new(),
             members: Vec::new(),
             reorderings: Vec::new(),
         }
     }
 
-    fn finish(self) -> Vec<u8> {
-        if self.reorderings.is_empty() {
-            return self.out;
+    fn finish(mut self) -> Box<str> {
+        if self.out.is_empty() && self.reorderings.is_empty() {
+            return self.input.get(self.copied..self.at).unwrap_or_default().into();
         }
-        order::put_in_order(&self.out, self.reorderings)
+        self.flush();
+        if self.reorderings.is_empty() {
+            return self.out.into();
+        }
+        order::put_in_order(&self.out, self.reorderings).into()
     }
 
     /// One value and nothing else.
@@ -214,33 +215,33 @@ impl<'a> Writer<'a> {
     /// Reads a value up to its end, or up to the first value inside it: then `true`.
     fn value_start(&mut self) -> Result<bool, JsonTextError> {
         self.blanks();
-        match self.peek()? {
+        match self.byte() {
             b'"' => self.string()?,
             b'-' | b'0'..=b'9' => self.number()?,
             b'[' => {
-                self.take();
+                self.at += 1;
                 self.blanks();
-                if self.peek()? != b']' {
+                if self.byte() != b']' {
                     self.open.push(Open::Array);
                     return Ok(true);
                 }
-                self.take();
+                self.at += 1;
             }
             b'{' => {
-                let (start, first) = (self.out.len(), self.members.len());
-                self.take();
+                let (start, first) = (self.place(), self.members.len());
+                self.at += 1;
                 self.blanks();
-                if self.peek()? != b'}' {
+                if self.byte() != b'}' {
                     self.open.push(Open::Object { start, first });
                     self.key()?;
                     return Ok(true);
                 }
-                self.take();
+                self.at += 1;
             }
-            b't' => self.word(b"true")?,
-            b'f' => self.word(b"false")?,
-            b'n' => self.word(b"null")?,
-            _ => return Err(self.fail(JsonTextReason::Token)),
+            b't' => self.word("true")?,
+            b'f' => self.word("false")?,
+            b'n' => self.word("null")?,
+            _ => return Err(self.unexpected(JsonTextReason::Token)),
         }
         Ok(false)
     }
@@ -249,33 +250,29 @@ impl<'a> Writer<'a> {
     fn after_value(&mut self) -> Result<bool, JsonTextError> {
         while let Some(&open) = self.open.last() {
             self.blanks();
-            match (self.peek()?, open) {
+            match (self.byte(), open) {
                 (b',', Open::Array) => {
-                    self.take();
+                    self.at += 1;
                     return Ok(true);
                 }
                 (b',', Open::Object { .. }) => {
                     self.end_member();
-                    self.take();
+                    self.at += 1;
                     self.blanks();
                     self.key()?;
                     return Ok(true);
                 }
                 (b']', Open::Array) => {
-                    self.take();
+                    self.at += 1;
                     self.open.pop();
                 }
                 (b'}', Open::Object { start, first }) => {
                     self.end_member();
-                    self.take();
+                    self.at += 1;
                     self.open.pop();
-                    let members = self.members.get(first..).unwrap_or_default();
-                    if let Some(members) = order::javascript_order(&self.out, members) {
-                        self.reorderings.push(Reordering { start, end: self.out.len(), members });
-                    }
-                    self.members.truncate(first);
+                    self.order(start, first);
                 }
-                _ => return Err(self.fail(JsonTextReason::Token)),
+                _ => return Err(self.unexpected(JsonTextReason::Token)),
             }
         }
         Ok(false)
@@ -283,59 +280,94 @@ impl<'a> Writer<'a> {
 
     /// A key and its colon.
     fn key(&mut self) -> Result<(), JsonTextError> {
-        let start = self.out.len();
-        if self.peek()? != b'"' {
-            return Err(self.fail(JsonTextReason::Token));
+        let start = self.place();
+        if self.byte() != b'"' {
+            return Err(self.unexpected(JsonTextReason::Token));
         }
         self.string()?;
-        self.members.push(Member { start, key_end: self.out.len(), end: 0 });
-        self.blanks();
-        if self.peek()? != b':' {
-            return Err(self.fail(JsonTextReason::Token));
+        if start < self.out.len() {
+            // A part of the key was written anew: all of it must stand in one place to be compared.
+            self.flush();
         }
-        self.take();
+        self.members.push(Member { start, key_end: self.place(), end: 0 });
+        self.blanks();
+        if self.byte() != b':' {
+            return Err(self.unexpected(JsonTextReason::Token));
+        }
+        self.at += 1;
         Ok(())
     }
 
     /// Notes where the value of the last member ends.
     fn end_member(&mut self) {
-        let end = self.out.len();
+        let end = self.place();
         if let Some(member) = self.members.last_mut() {
             member.end = end;
         }
     }
 
-    fn word(&mut self, word: &'static [u8]) -> Result<(), JsonTextError> {
+    /// Notes in which order the members of an object that has ended stand, if JavaScript has another.
+    fn order(&mut self, start: usize, first: usize) {
+        let members = self.members.get(first..).unwrap_or_default();
+        let output = Output {
+            copied: self.out.as_bytes(),
+            rest: self.bytes.get(self.copied..self.at).unwrap_or_default(),
+        };
+        if let Some(members) = order::javascript_order(output, members) {
+            self.reorderings.push(Reordering { start, end: self.place(), members });
+        }
+        self.members.truncate(first);
+    }
+
+    fn word(&mut self, word: &'static str) -> Result<(), JsonTextError> {
         let rest = self.bytes.get(self.at..).unwrap_or_default();
-        if !rest.starts_with(word) {
+        if !rest.starts_with(word.as_bytes()) {
             return Err(self.fail(JsonTextReason::Token));
         }
-        self.out.extend_from_slice(word);
         self.at += word.len();
         Ok(())
     }
 
     fn blanks(&mut self) {
-        while matches!(self.bytes.get(self.at), Some(b' ' | b'\t' | b'\n' | b'\r')) {
-            self.at += 1;
+        if matches!(self.byte(), b' ' | b'\t' | b'\n' | b'\r') {
+            self.skip_blanks();
         }
     }
 
-    fn peek(&self) -> Result<u8, JsonTextError> {
-        self.bytes.get(self.at).copied().ok_or_else(|| self.fail(JsonTextReason::End))
+    #[inline(never)]
+    fn skip_blanks(&mut self) {
+        self.flush();
+        while matches!(self.byte(), b' ' | b'\t' | b'\n' | b'\r') {
+            self.at += 1;
+        }
+        self.copied = self.at;
     }
 
-    /// Copies the next byte.
-    fn take(&mut self) {
-        if let Some(&byte) = self.bytes.get(self.at) {
-            self.out.push(byte);
-            self.at += 1;
+    /// The next byte; behind the end a zero, which is no part of JSON.
+    fn byte(&self) -> u8 {
+        self.bytes.get(self.at).copied().unwrap_or_default()
+    }
+
+    /// Where the next character will stand in the output.
+    fn place(&self) -> usize {
+        self.out.len() + (self.at - self.copied)
+    }
+
+    /// Copies what stands in the output as it is.
+    fn flush(&mut self) {
+        if self.copied < self.at {
+            if self.out.capacity() == 0 {
+                self.out.reserve_exact(self.input.len());
+            }
+            self.out.push_str(self.input.get(self.copied..self.at).unwrap_or_default());
+            self.copied = self.at;
         }
     }
 
-    /// Copies the input from `from` up to where we are.
-    fn copy_from(&mut self, from: usize) {
-        self.out.extend_from_slice(self.bytes.get(from..self.at).unwrap_or_default());
+    /// Something cannot stand here, or the text ends.
+    fn unexpected(&self, reason: JsonTextReason) -> JsonTextError {
+        let is_end = self.at >= self.bytes.len();
+        self.fail(if is_end { JsonTextReason::End } else { reason })
     }
 
     fn fail(&self, reason: JsonTextReason) -> JsonTextError {

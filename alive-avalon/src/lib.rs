@@ -22,6 +22,7 @@ pub mod post;
 pub mod rpc;
 mod scheme;
 mod signature;
+mod signer;
 mod stream_tx;
 mod transaction;
 mod unsendable;
@@ -44,7 +45,7 @@ pub use playlist::{
 };
 pub use scheme::AvalonPlain;
 pub use signature::{RecoveryId, Signature, SignatureTextError};
-pub use stream_tx::{StreamTx, StreamTxError, chat_archives, stream_ops};
+pub use stream_tx::{StreamTx, StreamTxError, chat_archives, stream_ops, stream_ops_of};
 pub use transaction::{Parts, SignedTransaction, Transaction};
 pub use unsendable::{MAX_DEPTH, Unsendable};
 pub use user_name::{MAX_NAME_LEN, is_user_name};

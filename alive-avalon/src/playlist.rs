@@ -2,7 +2,8 @@
 
 use std::{
     borrow::Cow,
-    collections::{BTreeMap, BTreeSet, HashSet},
+    collections::{BTreeMap, BTreeSet},
+    fmt::Write as _,
 };
 
 use crate::{
@@ -204,16 +205,17 @@ impl Playlist {
 
     /// The text that nodes answer. `id` is its sender, a slash and its link.
     pub fn to_json(&self, id: &str) -> JsonText {
-        let mut text = br#"{"_id":"#.to_vec();
+        let mut text = r#"{"_id":"#.to_owned();
         push_string(&mut text, id);
         let (created, json) = (self.created_ms, &self.json);
-        text.extend(format!(r#","ts":{created},"json":{json},"playlist":{{"#).bytes());
+        // Writing to a string does not fail.
+        let _ = write!(text, r#","ts":{created},"json":{json},"playlist":{{"#);
         for (at, (id, content)) in self.entries().enumerate() {
-            text.extend(format!("{}\"{id}\":", if at > 0 { "," } else { "" }).bytes());
+            let _ = write!(text, "{}\"{id}\":", if at > 0 { "," } else { "" });
             push_string(&mut text, content);
         }
-        text.extend(b"}}");
-        JsonText::of_canonical(String::from_utf8_lossy(&text).into_owned())
+        text.push_str("}}");
+        JsonText::of_canonical(text)
     }
 }
 
@@ -261,18 +263,18 @@ pub enum PlaylistRefusal {
 }
 
 fn read_json(data: JsonRef<'_>) -> Result<PlaylistTx<'_>, PlaylistRefusal> {
-    only(data, &["link", "json"])?;
-    let link = link(data)?;
-    let json = data.member("json").filter(|json| json.is_object() || json.is_array());
+    let (link, json) = members(data, "json")?;
+    let link = text_of(link.ok_or(PlaylistRefusal::Link)?)?;
+    let json = json.filter(|json| json.is_object() || json.is_array());
     let json = json.filter(|json| utf16_len(json.as_str()) <= MAX_JSON_LEN);
     Ok(PlaylistTx::Json { link, json: json.ok_or(PlaylistRefusal::Json)? })
 }
 
 fn read_push(data: JsonRef<'_>) -> Result<PlaylistTx<'_>, PlaylistRefusal> {
-    only(data, &["link", "seq"])?;
-    let link = link(data)?;
+    let (link, seq) = members(data, "seq")?;
+    let link = text_of(link.ok_or(PlaylistRefusal::Link)?)?;
     let mut entries = Vec::new();
-    for (index, pair) in sequences(data)?.enumerate() {
+    for (index, pair) in sequences(seq)?.enumerate() {
         let mut items = pair.items();
         let (id, content, more) = (items.next(), items.next(), items.next());
         if !pair.is_array() || more.is_some() {
@@ -289,44 +291,66 @@ fn read_push(data: JsonRef<'_>) -> Result<PlaylistTx<'_>, PlaylistRefusal> {
 }
 
 fn read_pop(data: JsonRef<'_>) -> Result<PlaylistTx<'_>, PlaylistRefusal> {
-    only(data, &["link", "seq"])?;
-    let link = raw_link(data)?.to_text();
-    let ids = sequences(data)?.enumerate().map(|(index, id)| entry_id(Some(id), index));
+    let (link, seq) = members(data, "seq")?;
+    let link = link.ok_or(PlaylistRefusal::Link)?.to_text();
+    let ids = sequences(seq)?.enumerate().map(|(index, id)| entry_id(Some(id), index));
     Ok(PlaylistTx::Pop { link, ids: ids.collect::<Result<_, _>>()? })
 }
 
 /// Refuses members that the type does not have.
+#[cfg(feature = "devnet")]
 pub(crate) fn only(data: JsonRef<'_>, known: &[&str]) -> Result<(), PlaylistRefusal> {
     // The keys of an array are its indices.
     if data.items().next().is_some() {
         return Err(PlaylistRefusal::Unknown("0".to_owned()));
     }
-    let known: HashSet<_> = known.iter().copied().collect();
     for (key, _) in data.members() {
         let name = key.to_text().unwrap_or_default();
-        if !known.contains(&*name) {
-            return Err(PlaylistRefusal::Unknown(name.chars().take(32).collect()));
+        if !known.contains(&&*name) {
+            return Err(unknown(&name));
         }
     }
     Ok(())
 }
 
-fn raw_link(data: JsonRef<'_>) -> Result<JsonRef<'_>, PlaylistRefusal> {
-    let fits = |link: &JsonRef<'_>| {
-        let len = link.string_utf16_len();
-        len.is_some_and(|len| (MIN_LINK_LEN..=MAX_LINK_LEN).contains(&len))
-    };
-    data.member("link").filter(fits).ok_or(PlaylistRefusal::Link)
+fn unknown(name: &str) -> PlaylistRefusal {
+    PlaylistRefusal::Unknown(name.chars().take(32).collect())
+}
+
+/// The two members that a type has: the link, if it is one by its length, and another.
+fn members<'a>(
+    data: JsonRef<'a>,
+    name: &str,
+) -> Result<(Option<JsonRef<'a>>, Option<JsonRef<'a>>), PlaylistRefusal> {
+    // The keys of an array are its indices.
+    if data.items().next().is_some() {
+        return Err(PlaylistRefusal::Unknown("0".to_owned()));
+    }
+    let (mut link, mut other) = (None, None);
+    for (key, value) in data.members() {
+        if key.is_text("link") {
+            let len = value.string_utf16_len();
+            link = len.filter(|len| (MIN_LINK_LEN..=MAX_LINK_LEN).contains(len)).map(|_| value);
+        } else if key.is_text(name) {
+            other = Some(value);
+        } else {
+            return Err(unknown(&key.to_text().unwrap_or_default()));
+        }
+    }
+    Ok((link, other))
 }
 
 /// A link with half a character never passes BSON, so it is none.
-fn link(data: JsonRef<'_>) -> Result<Cow<'_, str>, PlaylistRefusal> {
-    raw_link(data)?.to_text().ok_or(PlaylistRefusal::Link)
+fn text_of(link: JsonRef<'_>) -> Result<Cow<'_, str>, PlaylistRefusal> {
+    link.to_text().ok_or(PlaylistRefusal::Link)
 }
 
-fn sequences(data: JsonRef<'_>) -> Result<impl Iterator<Item = JsonRef<'_>>, PlaylistRefusal> {
-    let list = data.member("seq").filter(|list| list.items().next().is_some());
-    Ok(list.ok_or(PlaylistRefusal::Sequences)?.items())
+fn sequences(
+    list: Option<JsonRef<'_>>,
+) -> Result<impl Iterator<Item = JsonRef<'_>>, PlaylistRefusal> {
+    let mut items = list.map(|list| list.items().peekable());
+    let some = items.as_mut().is_some_and(|items| items.peek().is_some());
+    items.filter(|_| some).ok_or(PlaylistRefusal::Sequences)
 }
 
 fn entry_id(json: Option<JsonRef<'_>>, index: usize) -> Result<u16, PlaylistRefusal> {

@@ -3,6 +3,8 @@
 //! The link of a stream's post is the stream's, so that viewers find one by the other. What the json says is up to the
 //! author; no format was ever published. Source: `spec/avalon.md`, section 7.3.
 
+use std::fmt::Write as _;
+
 use crate::{
     json_text::{JsonText, push_string, utf16_len},
     playlist::MAX_JSON_LEN,
@@ -59,18 +61,19 @@ pub fn post(author: &str, post: &Post<'_>, ts_ms: i64) -> Result<Transaction, Po
     if utf16_len(post.tag) > MAX_TAG_LEN || post.tag.contains(['.', '$']) {
         return Err(PostError::Tag);
     }
-    let mut data = b"{\"link\":".to_vec();
+    let mut data = r#"{"link":"#.to_owned();
     push_string(&mut data, post.link);
     if let Some((author, link)) = post.parent {
-        data.extend_from_slice(b",\"pa\":");
+        data.push_str(r#","pa":"#);
         push_string(&mut data, author);
-        data.extend_from_slice(b",\"pp\":");
+        data.push_str(r#","pp":"#);
         push_string(&mut data, link);
     }
-    data.extend(format!(r#","json":{},"vt":{},"tag":"#, post.json, post.votes).bytes());
+    // Writing to a string does not fail.
+    let _ = write!(data, r#","json":{},"vt":{},"tag":"#, post.json, post.votes);
     push_string(&mut data, post.tag);
-    data.push(b'}');
-    transaction(COMMENT, &data, author, ts_ms)
+    data.push('}');
+    transaction(COMMENT, data, author, ts_ms)
 }
 
 /// The transaction that replaces the json of a post.
@@ -84,10 +87,10 @@ pub fn edit(
     ts_ms: i64,
 ) -> Result<Transaction, PostError> {
     check(link, json)?;
-    let mut data = b"{\"link\":".to_vec();
+    let mut data = r#"{"link":"#.to_owned();
     push_string(&mut data, link);
-    data.extend(format!(r#","json":{json}}}"#).bytes());
-    transaction(COMMENT_EDIT, &data, author, ts_ms)
+    let _ = write!(data, r#","json":{json}}}"#);
+    transaction(COMMENT_EDIT, data, author, ts_ms)
 }
 
 /// Why there is no such post.
@@ -121,9 +124,9 @@ fn check(link: &str, json: &JsonText) -> Result<(), PostError> {
     Ok(())
 }
 
-fn transaction(kind: u8, data: &[u8], author: &str, ts_ms: i64) -> Result<Transaction, PostError> {
+fn transaction(kind: u8, data: String, author: &str, ts_ms: i64) -> Result<Transaction, PostError> {
     // It was put together of pieces that are written as JavaScript does.
-    let data = JsonText::of_canonical(String::from_utf8_lossy(data).into_owned());
+    let data = JsonText::of_canonical(data);
     Ok(Transaction::new(kind, &data, author, ts_ms)?)
 }
 

@@ -19,6 +19,7 @@ use alive_core::{
 };
 
 use crate::{
+    digest::Hash,
     json_ref::JsonRef,
     json_text::{JsonText, push_string, utf16_len},
     playlist::{
@@ -218,7 +219,13 @@ pub enum StreamTxError {
 ///
 /// The hash is checked, signatures are not. Source: `spec/avalon.md`, section 7.2.
 pub fn stream_ops(transaction: &Parts<'_>) -> Vec<Result<SignedOp, RefusedOp>> {
-    read_ops(transaction).unwrap_or_default()
+    read_ops(transaction, None).unwrap_or_default()
+}
+
+/// The same for who has computed the hash already, to check signatures: `hash` is
+/// [`computed_hash`](Parts::computed_hash).
+pub fn stream_ops_of(transaction: &Parts<'_>, hash: &Hash) -> Vec<Result<SignedOp, RefusedOp>> {
+    read_ops(transaction, Some(hash)).unwrap_or_default()
 }
 
 /// The archives of the chat that a playlist's json announces.
@@ -241,11 +248,16 @@ impl Playlist {
     }
 }
 
-fn read_ops(transaction: &Parts<'_>) -> Option<Vec<Result<SignedOp, RefusedOp>>> {
+fn read_ops(
+    transaction: &Parts<'_>,
+    hash: Option<&Hash>,
+) -> Option<Vec<Result<SignedOp, RefusedOp>>> {
     let kind = transaction.kind.filter(|kind| (25..=26).contains(kind))?;
     let data = transaction.data?;
     let account: AccountName = transaction.sender?.to_text()?.parse().ok()?;
-    if !transaction.hash?.is_text(&transaction.computed_hash().to_string()) {
+    let given = transaction.hash?.quoted()?;
+    let hash = hash.copied().unwrap_or_else(|| transaction.computed_hash());
+    if !hash.is_written(given) {
         return None;
     }
     let link = data.member("link")?.as_str();
@@ -328,9 +340,9 @@ fn append(payload: &mut String, name: &str, value: Option<JsonRef<'_>>) {
 }
 
 fn quoted(text: &str) -> String {
-    let mut out = Vec::with_capacity(text.len() + 2);
+    let mut out = String::with_capacity(text.len() + 2);
     push_string(&mut out, text);
-    String::from_utf8_lossy(&out).into_owned()
+    out
 }
 
 /// Both the chain and the protocol must take the link. Source: `spec/avalon.md`, section 7.1.

@@ -1,12 +1,14 @@
 //! Transactions: [`Transaction`] as it is hashed, [`SignedTransaction`] as it is sent.
 
-use std::fmt;
+use std::{fmt, sync::LazyLock};
+
+use memchr::memmem::Finder;
 
 use crate::{
     authority::Signatures,
     bson::without_proto,
     digest::Hash,
-    json_ref::JsonRef,
+    json_ref::{JsonRef, Members, split_value},
     json_text::{JsonText, JsonTextError, push_number, push_string},
     keys::PrivateKey,
     signature::{RecoveryId, Signature},
@@ -38,13 +40,13 @@ impl Transaction {
     /// [`Unsendable`] if a node could not take such data whatever its rules.
     pub fn new(kind: u8, data: &JsonText, sender: &str, ts_ms: i64) -> Result<Self, Unsendable> {
         check_sendable(data.root())?;
-        let mut text = format!(r#"{{"type":{kind},"data":{data},"sender":"#).into_bytes();
+        let mut text = format!(r#"{{"type":{kind},"data":{data},"sender":"#);
         push_string(&mut text, sender);
-        text.extend_from_slice(b",\"ts\":");
+        text.push_str(",\"ts\":");
         #[expect(clippy::cast_precision_loss, reason = "JavaScript's numbers are doubles")]
         push_number(&mut text, ts_ms as f64);
-        text.push(b'}');
-        Ok(Self(canonical(&text)))
+        text.push('}');
+        Ok(Self(JsonText::of_canonical(text)))
     }
 
     /// The same with a further member, which nodes hash and keep but do not look at.
@@ -53,22 +55,21 @@ impl Transaction {
     /// [`Unsendable`] as for the data.
     pub fn with_member(&self, name: &str, value: &JsonText) -> Result<Self, Unsendable> {
         check_sendable(value.root())?;
-        let mut text = self.0.as_str().strip_suffix('}').unwrap_or_default().as_bytes().to_vec();
-        text.push(b',');
+        let mut text = self.0.as_str().strip_suffix('}').unwrap_or_default().to_owned();
+        text.push(',');
         push_string(&mut text, name);
-        text.push(b':');
-        text.extend_from_slice(value.as_str().as_bytes());
-        text.push(b'}');
-        Ok(Self(canonical(&text)))
+        text.push(':');
+        text.push_str(value.as_str());
+        text.push('}');
+        Ok(Self(JsonText::of_canonical(text)))
     }
 
     /// The same at another time, which makes it another transaction.
     #[must_use]
     pub fn at(&self, ts_ms: i64) -> Self {
-        let mut ts = Vec::new();
+        let mut ts = String::new();
         #[expect(clippy::cast_precision_loss, reason = "JavaScript's numbers are doubles")]
         push_number(&mut ts, ts_ms as f64);
-        let ts = String::from_utf8_lossy(&ts).into_owned();
         let member = |(key, value): (JsonRef<'_>, JsonRef<'_>)| {
             let value = if key.is_text("ts") { &ts } else { value.as_str() };
             format!("{}:{value}", key.as_str())
@@ -207,11 +208,28 @@ pub struct Parts<'a> {
     pub hash: Option<JsonRef<'a>>,
     /// `signature`, as it stands.
     pub signature: Option<JsonRef<'a>>,
+    /// What is hashed but for the closing brace, where that is one piece of text.
+    body: Option<&'a str>,
 }
 
 impl<'a> Parts<'a> {
     /// Takes a transaction apart.
     pub fn of(whole: JsonRef<'a>) -> Self {
+        let (parts, _) = Self::read(whole.as_str());
+        Self { whole, ..parts }
+    }
+
+    /// Takes the transaction apart that a text starts with; what follows it. Each byte is looked at once.
+    pub(crate) fn split(text: &'a str) -> Option<(Self, &'a str)> {
+        if text.starts_with('{') {
+            return Some(Self::read(text));
+        }
+        let (item, rest) = split_value(text)?;
+        Some((Self::of(item), rest))
+    }
+
+    fn read(text: &'a str) -> (Self, &'a str) {
+        let whole = JsonRef::of_canonical(text);
         let mut parts = Self {
             whole,
             kind: None,
@@ -220,8 +238,12 @@ impl<'a> Parts<'a> {
             ts_ms: None,
             hash: None,
             signature: None,
+            body: None,
         };
-        for (key, value) in whole.members() {
+        let mut body = Body::default();
+        let mut members = Members::of(text);
+        for (key, value) in &mut members {
+            body.member(key, value);
             match key.as_str() {
                 r#""type""# => parts.kind = value.to_safe_integer().filter(|kind| *kind >= 0),
                 r#""data""# => {
@@ -234,7 +256,11 @@ impl<'a> Parts<'a> {
                 _ => {}
             }
         }
-        parts
+        let rest = members.rest();
+        let len = text.len() - rest.len();
+        parts.whole = JsonRef::of_canonical(text.get(..len).unwrap_or_default());
+        parts.body = body.of(text);
+        (parts, rest)
     }
 
     /// Another member, by a name that needs no escape.
@@ -245,11 +271,16 @@ impl<'a> Parts<'a> {
     /// The hash that the transaction must have. Members named `__proto__` are left out at every level, as the
     /// reference node loses them.
     pub fn computed_hash(&self) -> Hash {
-        if self.whole.as_str().contains("\"__proto__\"") {
+        /// A key that is rare, so that looking for it must cost next to nothing.
+        static PROTO: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\"__proto__\""));
+        if PROTO.find(self.whole.as_str().as_bytes()).is_some() {
             let body = JsonText::of_canonical(pieces(self.whole, &SIGNING).concat());
             return Hash::of(without_proto(&body).as_str());
         }
-        Hash::of_pieces(pieces(self.whole, &SIGNING))
+        match self.body {
+            Some(body) => Hash::of_pieces([body, "}"]),
+            None => Hash::of_pieces(pieces(self.whole, &SIGNING)),
+        }
     }
 
     /// The signatures, in whichever form.
@@ -261,23 +292,75 @@ impl<'a> Parts<'a> {
 /// The members that are not hashed.
 pub(crate) const SIGNING: [&str; 2] = ["hash", "signature"];
 
-/// The text of an object without some members, in pieces.
+/// Finds the part of an object that is hashed while its members are walked over: the text up to the members that are
+/// not, where these come last.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Body {
+    /// Where the next member begins.
+    at: usize,
+    /// Where the members end that are hashed.
+    end: usize,
+    /// Whether members that are not hashed have come.
+    is_over: bool,
+    /// Whether one that is hashed has come behind these.
+    is_torn: bool,
+}
+
+impl Default for Body {
+    /// Behind the opening brace.
+    fn default() -> Self {
+        Self { at: 1, end: 1, is_over: false, is_torn: false }
+    }
+}
+
+impl Body {
+    /// Takes the next member.
+    pub(crate) fn member(&mut self, key: JsonRef<'_>, value: JsonRef<'_>) {
+        // With the colon between them.
+        let end = self.at + key.as_str().len() + 1 + value.as_str().len();
+        if SIGNING.iter().any(|name| key.is_text(name)) {
+            self.is_over = true;
+        } else {
+            self.is_torn |= self.is_over;
+            self.end = end;
+        }
+        self.at = end + 1;
+    }
+
+    /// Where the last member that is hashed ends.
+    pub(crate) fn end(self) -> usize {
+        self.end
+    }
+
+    /// That part of the object's text, its closing brace missing; `None` if it is in several pieces, or no object.
+    pub(crate) fn of(self, text: &str) -> Option<&str> {
+        let text = text.get(..self.end).filter(|text| text.starts_with('{'));
+        text.filter(|_| !self.is_torn)
+    }
+}
+
+/// The text of an object without some members, in pieces as long as they can be.
 pub(crate) fn pieces<'a>(object: JsonRef<'a>, without: &[&str]) -> Vec<&'a str> {
     let mut pieces = vec!["{"];
-    for (key, value) in object.members() {
-        if without.iter().any(|name| key.is_text(name)) {
-            continue;
-        }
+    // Members stand behind each other with a comma between; those that stay make a run.
+    let (mut at, mut run) = (1, None);
+    let mut push = |run: Option<usize>, end: usize| {
+        let Some(run) = run.and_then(|start| object.as_str().get(start..end)) else { return };
         if pieces.len() > 1 {
             pieces.push(",");
         }
-        pieces.extend([key.as_str(), ":", value.as_str()]);
+        pieces.push(run);
+    };
+    for (key, value) in object.members() {
+        let end = at + key.as_str().len() + 1 + value.as_str().len();
+        if without.iter().any(|name| key.is_text(name)) {
+            push(run.take(), at - 1);
+        } else {
+            run.get_or_insert(at);
+        }
+        at = end + 1;
     }
+    push(run, at - 1);
     pieces.push("}");
     pieces
-}
-
-/// A text that was put together of canonical pieces.
-fn canonical(text: &[u8]) -> JsonText {
-    JsonText::of_canonical(String::from_utf8_lossy(text).into_owned())
 }

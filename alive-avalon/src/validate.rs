@@ -171,7 +171,7 @@ pub fn validate(
         return Err(Refusal::TooEarly);
     }
     let hash = transaction.computed_hash();
-    let same = transaction.hash.is_some_and(|given| given.is_text(&hash.to_string()));
+    let same = transaction.hash.and_then(JsonRef::quoted).is_some_and(|text| hash.is_written(text));
     if same && state.is_recent(&hash) {
         return Err(Refusal::Duplicate);
     }

@@ -156,15 +156,15 @@ fn growing(growing: Growing) -> String {
 }
 
 pub(super) fn number(number: f64) -> String {
-    let mut out = Vec::new();
+    let mut out = String::new();
     push_number(&mut out, number);
-    String::from_utf8_lossy(&out).into_owned()
+    out
 }
 
 pub(super) fn quoted(text: &str) -> String {
-    let mut out = Vec::new();
+    let mut out = String::new();
     push_string(&mut out, text);
-    String::from_utf8_lossy(&out).into_owned()
+    out
 }
 
 #[cfg(test)]

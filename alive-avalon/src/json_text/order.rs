@@ -8,6 +8,25 @@ const FEW: usize = 12;
 /// The greatest array index. Source: `spec/avalon.md`, section 6.
 const MAX_INDEX: u64 = 4_294_967_294;
 
+/// What is written so far: a part that was copied, and a part of the input that stands in the output as it is.
+#[derive(Clone, Copy)]
+pub(super) struct Output<'a> {
+    pub(super) copied: &'a [u8],
+    pub(super) rest: &'a [u8],
+}
+
+impl<'a> Output<'a> {
+    /// A piece that lies in one of the two parts.
+    fn get(self, start: usize, end: usize) -> &'a [u8] {
+        let len = self.copied.len();
+        let piece = match (start.checked_sub(len), end.checked_sub(len)) {
+            (Some(start), Some(end)) => self.rest.get(start..end),
+            _ => self.copied.get(start..end),
+        };
+        piece.unwrap_or_default()
+    }
+}
+
 /// A member of an object by its place in the output.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Member {
@@ -21,11 +40,11 @@ pub(super) struct Member {
 
 impl Member {
     /// The key with its quotes. Equal keys have equal texts, as they are written already.
-    fn key(self, out: &[u8]) -> &[u8] {
-        out.get(self.start..self.key_end).unwrap_or_default()
+    fn key(self, out: Output<'_>) -> &[u8] {
+        out.get(self.start, self.key_end)
     }
 
-    fn index(self, out: &[u8]) -> Option<u64> {
+    fn index(self, out: Output<'_>) -> Option<u64> {
         array_index(self.key(out))
     }
 }
@@ -42,7 +61,7 @@ pub(super) struct Reordering {
 }
 
 /// The members as JavaScript orders them; `None` if they are in this order already.
-pub(super) fn javascript_order(out: &[u8], members: &[Member]) -> Option<Vec<(usize, usize)>> {
+pub(super) fn javascript_order(out: Output<'_>, members: &[Member]) -> Option<Vec<(usize, usize)>> {
     if is_in_order(out, members) {
         return None;
     }
@@ -61,7 +80,7 @@ pub(super) fn javascript_order(out: &[u8], members: &[Member]) -> Option<Vec<(us
 }
 
 /// Whether indices come first and ascend, and no key stands there twice.
-fn is_in_order(out: &[u8], members: &[Member]) -> bool {
+fn is_in_order(out: Output<'_>, members: &[Member]) -> bool {
     let mut last = None;
     let mut ordinary = false;
     for member in members {
@@ -113,21 +132,21 @@ enum Piece {
 }
 
 /// Writes the text anew with these objects in their order, each piece once however deep they are nested.
-pub(super) fn put_in_order(text: &[u8], mut reorderings: Vec<Reordering>) -> Vec<u8> {
+pub(super) fn put_in_order(text: &str, mut reorderings: Vec<Reordering>) -> String {
     reorderings.sort_by_key(|reordering| reordering.start);
-    let mut out = Vec::with_capacity(text.len());
+    let mut out = String::with_capacity(text.len());
     let mut left = vec![Piece::Text(0, text.len())];
     while let Some(piece) = left.pop() {
         let Piece::Text(start, end) = piece else {
-            out.push(b',');
+            out.push(',');
             continue;
         };
         let next = reorderings.partition_point(|reordering| reordering.start < start);
         let Some(next) = reorderings.get(next).filter(|next| next.start < end) else {
-            out.extend_from_slice(text.get(start..end).unwrap_or_default());
+            out.push_str(text.get(start..end).unwrap_or_default());
             continue;
         };
-        out.extend_from_slice(text.get(start..=next.start).unwrap_or_default());
+        out.push_str(text.get(start..=next.start).unwrap_or_default());
         left.push(Piece::Text(next.end - 1, end));
         for (at, &(start, end)) in next.members.iter().enumerate().rev() {
             left.push(Piece::Text(start, end));

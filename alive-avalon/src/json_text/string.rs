@@ -7,44 +7,42 @@ const HEX_DIGITS: &[u8; 16] = b"0123456789abcdef";
 impl Writer<'_> {
     /// A string with both quotes.
     pub(super) fn string(&mut self) -> Result<(), JsonTextError> {
-        let mut from = self.at;
         self.at += 1;
         loop {
             self.at += plain_len(self.bytes.get(self.at..).unwrap_or_default());
-            match self.peek()? {
-                b'"' => {
+            match self.bytes.get(self.at) {
+                Some(b'"') => {
                     self.at += 1;
-                    self.copy_from(from);
                     return Ok(());
                 }
-                b'\\' => {
-                    self.copy_from(from);
-                    self.at += 1;
-                    self.escape()?;
-                    from = self.at;
-                }
-                _ => return Err(self.fail(JsonTextReason::Control)),
+                Some(b'\\') => self.escape()?,
+                _ => return Err(self.unexpected(JsonTextReason::Control)),
             }
         }
     }
 
-    /// What follows a backslash.
+    /// A backslash and what follows it. Short escapes are JavaScript's own, but that of a slash.
     fn escape(&mut self) -> Result<(), JsonTextError> {
-        let letter = self.peek()?;
         self.at += 1;
-        match letter {
-            b'"' | b'\\' | b'b' | b'f' | b'n' | b'r' | b't' => {
-                self.out.extend_from_slice(&[b'\\', letter]);
+        match self.byte() {
+            b'"' | b'\\' | b'b' | b'f' | b'n' | b'r' | b't' => self.at += 1,
+            b'/' => {
+                self.at -= 1;
+                self.flush();
+                self.at += 1;
+                // The slash itself stands as it is.
+                self.copied = self.at;
+                self.at += 1;
             }
-            b'/' => self.out.push(b'/'),
             b'u' => {
+                self.at -= 1;
+                self.flush();
+                self.at += 2;
                 let unit = self.code_unit()?;
                 self.unit(unit)?;
+                self.copied = self.at;
             }
-            _ => {
-                self.at -= 1;
-                return Err(self.fail(JsonTextReason::Escape));
-            }
+            _ => return Err(self.unexpected(JsonTextReason::Escape)),
         }
         Ok(())
     }
@@ -57,7 +55,7 @@ impl Writer<'_> {
             self.at += 2;
             let low = self.code_unit()?;
             if let Some(Ok(pair)) = char::decode_utf16([unit, low]).next() {
-                self.out.extend_from_slice(pair.encode_utf8(&mut [0; 4]).as_bytes());
+                self.out.push(pair);
                 return Ok(());
             }
             self.at = before;
@@ -70,9 +68,9 @@ impl Writer<'_> {
     fn code_unit(&mut self) -> Result<u16, JsonTextError> {
         let mut unit = 0_u16;
         for _ in 0..4 {
-            let digit = char::from(self.peek()?).to_digit(16);
+            let digit = char::from(self.byte()).to_digit(16);
             let digit = digit.and_then(|digit| u16::try_from(digit).ok());
-            unit = (unit << 4) | digit.ok_or_else(|| self.fail(JsonTextReason::Escape))?;
+            unit = (unit << 4) | digit.ok_or_else(|| self.unexpected(JsonTextReason::Escape))?;
             self.at += 1;
         }
         Ok(unit)
@@ -80,37 +78,35 @@ impl Writer<'_> {
 }
 
 /// Writes the text of a string with its quotes.
-pub(crate) fn push_string(out: &mut Vec<u8>, text: &str) {
-    out.push(b'"');
-    let mut rest = text.as_bytes();
-    loop {
-        let (plain, after) = rest.split_at(plain_len(rest).min(rest.len()));
-        out.extend_from_slice(plain);
-        let Some((&special, after)) = after.split_first() else { break };
+pub(crate) fn push_string(out: &mut String, text: &str) {
+    out.push('"');
+    let mut rest = text;
+    // What is special is a character of its own.
+    while let Some((plain, after)) = rest.split_at_checked(plain_len(rest.as_bytes())) {
+        out.push_str(plain);
+        let Some(special) = after.bytes().next() else { break };
         push_unit(out, special.into());
-        rest = after;
+        rest = after.get(1..).unwrap_or_default();
     }
-    out.push(b'"');
+    out.push('"');
 }
 
 /// Writes one code unit: escaped where JavaScript does. A surrogate is taken to have no partner.
-fn push_unit(out: &mut Vec<u8>, unit: u16) {
+fn push_unit(out: &mut String, unit: u16) {
     match char::from_u32(unit.into()) {
-        Some('"') => out.extend_from_slice(b"\\\""),
-        Some('\\') => out.extend_from_slice(b"\\\\"),
-        Some('\u{8}') => out.extend_from_slice(b"\\b"),
-        Some('\u{c}') => out.extend_from_slice(b"\\f"),
-        Some('\n') => out.extend_from_slice(b"\\n"),
-        Some('\r') => out.extend_from_slice(b"\\r"),
-        Some('\t') => out.extend_from_slice(b"\\t"),
-        Some(other) if other >= ' ' => {
-            out.extend_from_slice(other.encode_utf8(&mut [0; 4]).as_bytes());
-        }
+        Some('"') => out.push_str("\\\""),
+        Some('\\') => out.push_str("\\\\"),
+        Some('\u{8}') => out.push_str("\\b"),
+        Some('\u{c}') => out.push_str("\\f"),
+        Some('\n') => out.push_str("\\n"),
+        Some('\r') => out.push_str("\\r"),
+        Some('\t') => out.push_str("\\t"),
+        Some(other) if other >= ' ' => out.push(other),
         Some(_) | None => {
-            out.extend_from_slice(b"\\u");
+            out.push_str("\\u");
             for shift in [12, 8, 4, 0] {
                 let digit = usize::from((unit >> shift) & 0xf);
-                out.push(HEX_DIGITS.get(digit).copied().unwrap_or_default());
+                out.push(HEX_DIGITS.get(digit).copied().unwrap_or_default().into());
             }
         }
     }
