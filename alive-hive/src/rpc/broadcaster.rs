@@ -40,6 +40,8 @@ use super::{
 
 /// How often operations are signed anew before a submission fails. Our own limit.
 const MAX_BUILDS: u32 = 5;
+/// Every so many looks at what was seen in a block one goes through the blocks: the node that is asked may be wrong.
+const LOOKS_PER_PROOF: u32 = 8;
 /// Custom operations of one account that a block takes. Source: `spec/hive.md`, section 4.3.
 const MAX_CUSTOM_OPS: u32 = 5;
 
@@ -133,10 +135,16 @@ pub struct HiveReceipt {
 /// Publishes operations of one account with one key.
 ///
 /// Operations that are submitted once are on the chain once, whatever nodes answer: the same bytes are sent again as
-/// long as they are valid, and others are signed only when the blocks of all nodes that answer, at least half of those
-/// known, prove that the first can never be in one. What was given up on the way (a dropped future, a failure) is gone
-/// on with, not begun anew, when the same operations are submitted again. What was seen in a block and lost to a
-/// micro-fork is sent again before anything else.
+/// long as they are valid, and others are signed only when the blocks of at least half of the nodes prove that the first
+/// can never be in one. What was given up on the way (a dropped future, a failure) is gone on with, not begun anew, when
+/// the same operations are submitted again. What was seen in a block and lost to a micro-fork is sent again before
+/// anything else.
+///
+/// This holds while fewer than half of the nodes lie: one of three, two of five. One or two nodes have to be trusted,
+/// since nobody contradicts what they say is not in any block; with one that lies an operation can be on the chain
+/// twice. It holds for what one broadcaster has signed, of which the last 256 that were given up are remembered: one made
+/// after a restart knows nothing of it. Whoever restarts looks at the chain first, and sends nothing again that must not
+/// be there twice; a push may be, since it counts once for its sequence number.
 ///
 /// Expirations and their end are judged by the chain's time, never by the clock. Transactions lean on the last
 /// irreversible block, so that no micro-fork makes them void. The key is compared with the account's authorities before
@@ -227,6 +235,11 @@ impl HiveBroadcaster {
         // Whoever has room gives it back without a turn, so this does not wait for itself.
         let _room = self.room.acquire_many(customs).await.map_err(|_| RpcError::NoNode)?;
         self.revive(deadline).await?;
+        while self.ledger().is_full() {
+            self.check_patience(deadline)?;
+            sleep(self.config.poll_interval).await;
+            self.revive(deadline).await?;
+        }
         self.publish(&draft.operations, deadline, || drop(turn.take())).await
     }
 
@@ -244,10 +257,10 @@ impl HiveBroadcaster {
                 let _turn = self.turn.lock().await;
                 self.revive(deadline).await?;
             }
-            let Some(oldest) = self.ledger().seen().first().map(Attempt::id) else { return Ok(()) };
-            if Instant::now() >= deadline {
-                return Err(SubmitError::Unsettled { transaction_id: oldest });
+            if self.ledger().seen().is_empty() {
+                return Ok(());
             }
+            self.check_patience(deadline)?;
             sleep(self.config.poll_interval).await;
         }
     }
@@ -271,6 +284,11 @@ impl HiveBroadcaster {
                 Carried::InBlock(receipt) => {
                     claim.settle(receipt.confirmed == Confirm::Seen);
                     return Ok(receipt);
+                }
+                Carried::Refused(error) => {
+                    // The claim is given up, not settled: the same operations go on with the same bytes.
+                    self.forget_key(&error);
+                    return Err(error.into());
                 }
                 Carried::Failed(error) => {
                     // What is owed goes on with the same bytes: a node may be wrong, and twice is worse than late.
@@ -323,8 +341,7 @@ impl HiveBroadcaster {
         let chain_id = &self.node.network.chain_id;
         let signed = transaction.sign(&[&self.key], chain_id, SignAlgorithm::Dhive);
         signed.validate()?;
-        let after = self.node.lowest_irreversible(&head);
-        Ok(Attempt { signed, search: Search::new(id, expiration, head.time, after) })
+        Ok(Attempt { signed, search: Search::new(id, expiration, Tapos::of(&reference)), looks: 0 })
     }
 
     /// Does what the delivery says until it ends. `sent` is called once the bytes are with a node, or will not be.
@@ -337,7 +354,6 @@ impl HiveBroadcaster {
     ) -> Result<Carried, SubmitError> {
         let id = attempt.id();
         let mut step = delivery.begin();
-        let mut block_id = None;
         loop {
             let is_over = matches!(step, Step::End(_));
             if !is_over && Instant::now() >= deadline {
@@ -345,13 +361,15 @@ impl HiveBroadcaster {
             }
             step = match step {
                 Step::End(End::Delivered { block, is_final }) => {
-                    let Some(block_id) = block_id else { return Err(RpcError::NoNode.into()) };
-                    let confirmed = if is_final { Confirm::Irreversible } else { Confirm::Seen };
-                    let receipt =
-                        HiveReceipt { transaction_id: id, block_num: block, block_id, confirmed };
-                    return Ok(Carried::InBlock(receipt));
+                    return Ok(Carried::InBlock(HiveReceipt {
+                        transaction_id: id,
+                        block_num: block.block_num(),
+                        block_id: block,
+                        confirmed: if is_final { Confirm::Irreversible } else { Confirm::Seen },
+                    }));
                 }
                 Step::End(End::Failed(error)) => return Ok(Carried::Failed(error)),
+                Step::End(End::Refused(error)) => return Ok(Carried::Refused(error)),
                 Step::End(End::Void(error)) => {
                     tracing::info!(%id, "the transaction is void, the operations are signed anew");
                     return Ok(Carried::Void(error));
@@ -378,14 +396,13 @@ impl HiveBroadcaster {
                     Step::Send { everywhere: false }
                 }
                 Step::Verify { block, is_final } => {
-                    let found = self.node.block_with(block, &id).await;
-                    let has_it = found.as_ref().ok().map(Option::is_some);
-                    block_id = found.ok().flatten();
-                    let is_final = match block_id {
-                        Some(named) if is_final => self.node.is_settled(block, &named).await,
-                        _ => false,
+                    let settled =
+                        if is_final { self.node.settled_block(block, &id).await } else { None };
+                    let found = match settled {
+                        None => self.node.block_with(block, &id).await,
+                        settled => Ok(settled),
                     };
-                    delivery.verified(block, is_final, has_it)
+                    delivery.verified(is_final, settled.is_some(), &found)
                 }
             };
         }
@@ -399,8 +416,8 @@ impl HiveBroadcaster {
             answered => return answered,
         }
         Ok(match self.node.search_any(&mut attempt.search).await? {
-            Finding::InBlock(num) => Known::InBlock(num),
-            Finding::Irreversible(num) => Known::Irreversible(num),
+            Finding::InBlock(id) => Known::InBlock(id.block_num()),
+            Finding::Irreversible(id) => Known::Irreversible(id.block_num()),
             // Whether it waits somewhere nobody says.
             Finding::NotYet => Known::Unknown,
             Finding::Void => Known::Void,
@@ -418,16 +435,25 @@ impl HiveBroadcaster {
                 Err(error) if is_unknown_method(&error) => self.look(attempt).await,
                 known => known,
             };
+            let is_due = self.ledger().count_look(&id).is_multiple_of(LOOKS_PER_PROOF);
             let is_gone = match known? {
-                Known::InBlock(_) | Known::Pending => false,
-                Known::Irreversible(_) => {
+                Known::InBlock(_) | Known::Pending if !is_due => false,
+                Known::Irreversible(num)
+                    if !is_due && self.node.settled_block(num, &id).await.is_some() =>
+                {
                     self.ledger().forget(&id);
                     false
                 }
-                Known::TooOld | Known::Void => {
-                    self.node.prove(&mut attempt.search).await == Proof::Void
-                }
                 Known::Unknown => true,
+                // It is due, or the node says what only the blocks of all can tell.
+                _ => match self.node.prove(&mut attempt.search).await {
+                    Proof::Irreversible(_) => {
+                        self.ledger().forget(&id);
+                        false
+                    }
+                    Proof::Void => true,
+                    Proof::InBlock(_) | Proof::Open => false,
+                },
             };
             if is_gone {
                 tracing::info!(%id, "a micro-fork dropped it");
@@ -436,6 +462,16 @@ impl HiveBroadcaster {
             }
         }
         Ok(())
+    }
+
+    /// Whether there is time left to wait for what was seen to settle.
+    fn check_patience(&self, deadline: Instant) -> Result<(), SubmitError> {
+        match self.ledger().seen().first().map(Attempt::id) {
+            Some(transaction_id) if Instant::now() >= deadline => {
+                Err(SubmitError::Unsettled { transaction_id })
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Publishes again what is owed. What fails stays owed: nothing may overtake it, least of all the end of a stream.
@@ -571,6 +607,7 @@ impl SubmitError {
 enum Carried {
     Failed(RpcError),
     InBlock(HiveReceipt),
+    Refused(RpcError),
     Void(Option<RpcError>),
 }
 

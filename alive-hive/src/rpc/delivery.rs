@@ -2,13 +2,16 @@
 //!
 //! The one rule that everything here serves: once the bytes may have left us, no others are signed for the same
 //! operations until it is proven that these can never be in a block ([`Proof::Void`]). Whatever nodes answer meanwhile
-//! only decides whether to look or to send the same bytes once more.
+//! only decides whether to look or to send the same bytes once more. A node that refuses them has them too: one of
+//! several may lie, and pass them on.
+
+use crate::block_id::BlockId;
 
 use super::{
     broadcaster::Confirm,
     client::RpcError,
     inclusion::Proof,
-    node::{Known, Sent},
+    node::{By, Known, Sent, is_final},
     node_error::Remedy,
 };
 
@@ -36,9 +39,11 @@ pub(super) enum Step {
 #[derive(Debug)]
 pub(super) enum End {
     /// In a block, as far as was asked for.
-    Delivered { block: u32, is_final: bool },
+    Delivered { block: BlockId, is_final: bool },
     /// It never will be, and neither would the same operations signed anew.
     Failed(RpcError),
+    /// Enough nodes refuse it for what it is, but one that has it may have lied: the same bytes are to be gone on with.
+    Refused(RpcError),
     /// It never will be; the operations may be signed anew.
     Void(Option<RpcError>),
 }
@@ -49,12 +54,14 @@ pub(super) struct Delivery {
     confirm: Confirm,
     /// A node named a block that does not have it.
     is_doubtful: bool,
-    /// It may have left us.
+    /// Only nodes that refused it have it, but one of them may have lied.
+    is_disputed: bool,
+    /// A node may have taken it.
     is_out: bool,
     /// Looks since all nodes were looked at.
     looks: u32,
-    /// Why a node would not take it after another may have.
-    refused: Option<RpcError>,
+    /// Why a node would not take it after another may have, and whether that holds for the same operations signed anew.
+    refused: Option<(RpcError, bool)>,
     /// How often in a row nobody knew it.
     unknown: u32,
 }
@@ -62,7 +69,15 @@ pub(super) struct Delivery {
 impl Delivery {
     /// A transaction that was never sent.
     pub(super) fn new(confirm: Confirm) -> Self {
-        Self { confirm, is_doubtful: false, is_out: false, looks: 0, refused: None, unknown: 0 }
+        Self {
+            confirm,
+            is_doubtful: false,
+            is_disputed: false,
+            is_out: false,
+            looks: 0,
+            refused: None,
+            unknown: 0,
+        }
     }
 
     /// One that was sent before, nobody knows with what success.
@@ -90,20 +105,40 @@ impl Delivery {
                 self.look()
             }
             Some(Remedy::WaitBlock) if !self.is_out => Step::SendLater,
-            Some(Remedy::Rebuild) if !self.is_out => Step::End(End::Void(Some(error))),
+            Some(Remedy::Fail | Remedy::Rebuild | Remedy::Wait) if !self.is_out => {
+                self.turned_down(error, sent.by)
+            }
             // What a node calls expired may be so; the blocks tell.
             Some(Remedy::Rebuild) => {
-                self.refused = Some(error);
+                self.refused = Some((error, false));
                 Step::Prove
             }
-            Some(Remedy::Fail | Remedy::Wait) if !self.is_out => Step::End(End::Failed(error)),
             Some(Remedy::Fail | Remedy::Wait) => {
-                self.refused = Some(error);
+                self.refused = Some((error, sent.by.is_sure()));
                 self.look()
             }
-            _ if self.is_out => self.look(),
+            _ if self.is_out || self.is_disputed => self.look(),
             _ if error.is_transient() => Step::SendLater,
             _ => Step::End(End::Failed(error)),
+        }
+    }
+
+    /// No node took it, and this is why one did not.
+    fn turned_down(&mut self, error: RpcError, by: By) -> Step {
+        let is_final = is_final(&error);
+        if by == By::Trusted && !self.is_disputed {
+            let end = if is_final { End::Failed(error) } else { End::Void(Some(error)) };
+            return Step::End(end);
+        }
+        self.is_disputed = true;
+        if by.is_sure() && is_final {
+            return Step::End(End::Refused(error));
+        }
+        self.refused = Some((error, false));
+        match by {
+            By::All { .. } if is_final => self.look(),
+            By::All { .. } => Step::Prove,
+            By::One | By::Trusted => Step::Send { everywhere: true },
         }
     }
 
@@ -128,37 +163,35 @@ impl Delivery {
         }
     }
 
-    /// Whether the block has it, `None` if no node told.
-    pub(super) fn verified(&mut self, block: u32, is_final: bool, has_it: Option<bool>) -> Step {
-        match has_it {
-            Some(true) if is_final || self.confirm == Confirm::Seen => {
+    /// The block that has it, if it does, or why no node told; whether one called it irreversible, and enough of them do.
+    pub(super) fn verified(
+        &mut self,
+        was_final: bool,
+        is_final: bool,
+        found: &Result<Option<BlockId>, RpcError>,
+    ) -> Step {
+        // A micro-fork took it out, or the node was wrong about the block or its end: somebody else may know better.
+        self.is_doubtful |= matches!(found, Ok(None)) || was_final && !is_final;
+        match *found {
+            Ok(Some(block)) if is_final || self.confirm == Confirm::Seen => {
                 Step::End(End::Delivered { block, is_final })
             }
-            // A micro-fork took it out, or the node was wrong: somebody else may know better.
-            Some(false) => {
-                self.is_doubtful = true;
-                self.look()
-            }
-            Some(true) | None => self.look(),
+            _ => self.look(),
         }
     }
 
     /// What the blocks of all nodes say.
     pub(super) fn proven(&mut self, proof: Proof) -> Step {
         match proof {
-            Proof::InBlock(block) => Step::Verify { block, is_final: false },
-            Proof::Open => self.look(),
-            Proof::Void => {
-                let refused = self.refused.take();
-                let is_fatal = |error: &RpcError| {
-                    let remedy = error.node().map(|error| error.kind().remedy());
-                    matches!(remedy, Some(Remedy::Fail | Remedy::Wait))
-                };
-                match refused {
-                    Some(error) if is_fatal(&error) => Step::End(End::Failed(error)),
-                    refused => Step::End(End::Void(refused)),
-                }
+            Proof::Irreversible(block) => Step::End(End::Delivered { block, is_final: true }),
+            Proof::InBlock(block) if self.confirm == Confirm::Seen => {
+                Step::End(End::Delivered { block, is_final: false })
             }
+            Proof::InBlock(_) | Proof::Open => self.look(),
+            Proof::Void => match self.refused.take() {
+                Some((error, true)) => Step::End(End::Failed(error)),
+                refused => Step::End(End::Void(refused.map(|(error, _)| error))),
+            },
         }
     }
 
@@ -199,7 +232,19 @@ mod tests {
     }
 
     fn refused(error: RpcError) -> Sent {
-        Sent { answer: Err(error), may_be_out: false }
+        Sent { answer: Err(error), may_be_out: false, by: By::Trusted }
+    }
+
+    fn by(by: By, error: RpcError) -> Sent {
+        Sent { by, ..refused(error) }
+    }
+
+    fn taken() -> Sent {
+        Sent { answer: Ok(()), may_be_out: false, by: By::Trusted }
+    }
+
+    fn block(num: u32) -> BlockId {
+        BlockId::numbered(num, [0; 20])
     }
 
     fn fresh() -> Delivery {
@@ -208,10 +253,7 @@ mod tests {
 
     fn out() -> Delivery {
         let mut delivery = fresh();
-        assert!(matches!(
-            delivery.sent(Sent { answer: Ok(()), may_be_out: false }),
-            Step::Look { .. }
-        ));
+        assert!(matches!(delivery.sent(taken()), Step::Look { .. }));
         delivery
     }
 
@@ -228,6 +270,38 @@ mod tests {
         assert!(matches!(fresh().sent(refused(RpcError::OtherId)), Step::SendLater));
         let nowhere = refused(words("could not find method"));
         assert!(matches!(fresh().sent(nowhere), Step::End(End::Failed(_))));
+    }
+
+    #[test]
+    fn one_of_several_that_refuses_it_may_have_lied() {
+        let (one, all) = (By::One, |is_agreed| By::All { is_agreed });
+        for error in [TAPOS, EXPIRED, AUTHORITY] {
+            let mut delivery = fresh();
+            let step = delivery.sent(by(one, node(error)));
+            assert!(matches!(step, Step::Send { everywhere: true }), "the others are asked");
+            assert!(matches!(delivery.sent(taken()), Step::Look { .. }), "one takes it");
+        }
+        for error in [TAPOS, EXPIRED] {
+            let mut delivery = fresh();
+            let _ = delivery.sent(by(one, node(error)));
+            assert!(matches!(delivery.sent(by(all(false), node(error))), Step::Prove));
+            assert!(matches!(delivery.proven(Proof::Open), Step::Look { .. }));
+            assert!(matches!(delivery.proven(Proof::Void), Step::End(End::Void(Some(_)))));
+        }
+        let mut delivery = fresh();
+        let _ = delivery.sent(by(one, node(AUTHORITY)));
+        let step = delivery.sent(by(all(false), node(AUTHORITY)));
+        assert!(matches!(step, Step::Look { .. }), "too few say so");
+        let step = delivery.proven(Proof::Void);
+        assert!(matches!(step, Step::End(End::Void(Some(_)))), "it may be a lie");
+        let step = delivery.sent(by(all(true), node(AUTHORITY)));
+        assert!(matches!(step, Step::End(End::Refused(_))), "said at once, but not given up");
+        // It stays disputed, whatever comes then.
+        let mut delivery = fresh();
+        let _ = delivery.sent(by(one, node(AUTHORITY)));
+        let nowhere = by(all(false), words("could not find method"));
+        assert!(matches!(delivery.sent(nowhere), Step::Look { .. }));
+        assert!(matches!(delivery.sent(by(all(false), node(TAPOS))), Step::Prove));
     }
 
     #[test]
@@ -248,7 +322,7 @@ mod tests {
         }
         // The answer was lost, then another node refused: the first may have it.
         let mut delivery = fresh();
-        let lost = Sent { answer: Err(node(TAPOS)), may_be_out: true };
+        let lost = Sent { may_be_out: true, ..refused(node(TAPOS)) };
         assert!(matches!(delivery.sent(lost), Step::Prove));
         assert!(matches!(
             Delivery::resumed(Confirm::Seen).begin(),
@@ -275,23 +349,35 @@ mod tests {
     fn seen_is_enough_only_where_that_was_asked() {
         let found = Some(Known::InBlock(7));
         assert!(matches!(out().found(found), Step::Verify { block: 7, is_final: false }));
-        let end = out().verified(7, false, Some(true));
-        assert!(matches!(end, Step::End(End::Delivered { block: 7, is_final: false })));
-        let mut strict = Delivery::new(Confirm::Irreversible);
-        assert!(matches!(strict.verified(7, false, Some(true)), Step::Look { .. }));
-        let end = strict.verified(7, true, Some(true));
-        assert!(matches!(end, Step::End(End::Delivered { is_final: true, .. })));
+        let seen = |step| matches!(step, Step::End(End::Delivered { is_final: false, .. }));
+        let settled = |step| matches!(step, Step::End(End::Delivered { is_final: true, .. }));
+        let here = &Ok(Some(block(7)));
+        assert!(seen(out().verified(false, false, here)));
+        assert!(seen(out().verified(true, false, here)), "in a block, if not for good");
+        assert!(seen(out().proven(Proof::InBlock(block(7)))));
+        let strict = || Delivery { is_out: true, ..Delivery::new(Confirm::Irreversible) };
+        assert!(matches!(strict().verified(false, false, here), Step::Look { .. }));
+        assert!(matches!(strict().proven(Proof::InBlock(block(7))), Step::Look { .. }));
+        assert!(settled(strict().verified(true, true, here)));
+        assert!(settled(strict().proven(Proof::Irreversible(block(7)))));
     }
 
     #[test]
     fn a_node_that_named_a_block_without_it_is_not_believed_twice() {
         let mut delivery = out();
-        assert!(matches!(delivery.verified(7, true, Some(false)), Step::Look { .. }));
+        assert!(matches!(delivery.verified(false, false, &Ok(None)), Step::Look { .. }));
         assert!(matches!(delivery.found(Some(Known::Irreversible(7))), Step::Prove));
         assert!(matches!(delivery.found(Some(Known::Irreversible(7))), Step::Verify { .. }));
         // Where no node tells of the block, nothing is said against anybody.
-        assert!(matches!(delivery.verified(7, true, None), Step::Look { .. }));
+        assert!(matches!(
+            delivery.verified(false, false, &Err(RpcError::NoNode)),
+            Step::Look { .. }
+        ));
         assert!(matches!(delivery.found(Some(Known::InBlock(7))), Step::Verify { .. }));
+        // Nor is one that calls a block irreversible that the others do not.
+        let mut strict = Delivery { is_out: true, ..Delivery::new(Confirm::Irreversible) };
+        assert!(matches!(strict.verified(true, false, &Ok(Some(block(7)))), Step::Look { .. }));
+        assert!(matches!(strict.found(Some(Known::Irreversible(7))), Step::Prove));
     }
 
     #[test]
@@ -312,7 +398,7 @@ mod tests {
             if let Step::Send { everywhere } = step {
                 assert!(everywhere, "somebody else may do better");
                 sends += 1;
-                step = delivery.sent(Sent { answer: Ok(()), may_be_out: false });
+                step = delivery.sent(taken());
             }
             looks += u32::from(matches!(step, Step::Look { everywhere: true }));
         }
@@ -346,7 +432,7 @@ mod tests {
                     6 => delivery.found(Some(Known::TooOld)),
                     7 => delivery.found(Some(Known::Unknown)),
                     8 => delivery.found(None),
-                    9 => delivery.verified(7, true, Some(false)),
+                    9 => delivery.verified(true, false, &Ok(None)),
                     10 => delivery.proven(Proof::Open),
                     _ => delivery.sent(refused(words("could not find method"))),
                 };

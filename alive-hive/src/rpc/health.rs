@@ -66,7 +66,6 @@ impl Identity {
 struct Sighting {
     at: Instant,
     time: TimePoint,
-    irreversible: u32,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -226,9 +225,9 @@ impl Fleet {
     }
 
     /// The node showed this head.
-    pub(super) fn sight(&mut self, index: usize, time: TimePoint, irreversible: u32, at: Instant) {
+    pub(super) fn sight(&mut self, index: usize, time: TimePoint, at: Instant) {
         if let Some(node) = self.nodes.get_mut(index) {
-            node.sighting = Some(Sighting { at, time, irreversible });
+            node.sighting = Some(Sighting { at, time });
         }
     }
 
@@ -239,12 +238,6 @@ impl Fleet {
             let is_other = node.identity.as_ref().is_some_and(|(found, _)| !found.is_of(network));
             is_away || is_other || fresh(node, now).is_some()
         })
-    }
-
-    /// The lowest number that any node lately called irreversible.
-    pub(super) fn lowest_irreversible(&self, now: Instant) -> Option<u32> {
-        let fresh = self.nodes.iter().filter_map(|node| fresh(node, now));
-        fresh.map(|sighting| sighting.irreversible).min()
     }
 
     /// Whether the node's head is not where the chain is: behind, or further than anybody else has it.
@@ -328,7 +321,7 @@ mod tests {
 
     fn sight(fleet: &mut Fleet, index: usize, offset: i32, at: Instant) {
         let time = TimePoint::from_unix_secs(CLOCK.checked_add_signed(offset).unwrap());
-        fleet.sight(index, time, 100, at);
+        fleet.sight(index, time, at);
     }
 
     #[test]

@@ -1,7 +1,9 @@
 //! Whether a transaction is in a block, or can never be in one any more: [`Search`], [`Proof`].
 //!
 //! A node's word on the status of a transaction is enough to look, not to sign anew: for that the blocks themselves are
-//! gone through, at every node that answers.
+//! gone through, at every node that answers. Where to begin and where to end is read from what was signed and from the
+//! node's own blocks, never from what another node said: a lie about the head must not make an honest node overlook a
+//! block. So each honest node is right by itself, and where fewer than half of the nodes lie, half of them together are.
 
 use std::{collections::HashMap, time::Duration};
 
@@ -13,6 +15,7 @@ use crate::{
     block_id::{BlockId, TransactionId},
     network::KeyPrefix,
     time::TimePoint,
+    transaction::Tapos,
 };
 
 use super::{
@@ -27,6 +30,13 @@ const PAGE: u32 = 50;
 const MAX_BLOCKS: u32 = 2400;
 /// Longest wait for a page.
 const PAGE_TIMEOUT: Duration = Duration::from_secs(20);
+/// Blocks after which the low 16 bits of a number come again. Source: `spec/hive.md`, section 4.2.
+const TAPOS_WINDOW: u32 = 0x1_0000;
+/// Most blocks looked at for the one that a transaction leans on: five months of windows. Our own limit.
+const MAX_REFERENCES: usize = 64;
+/// Longest time before its expiration that a transaction may be in a block, in seconds. Source: `spec/hive.md`,
+/// section 4.3: 24 hours since hardfork 28.
+const MAX_LIFETIME_SECS: u32 = 86_400;
 /// How far behind the furthest node one may be for its word still to count, in seconds.
 const MAX_BEHIND_SECS: u32 = 300;
 
@@ -35,10 +45,8 @@ const MAX_BEHIND_SECS: u32 = 300;
 pub(super) struct Search {
     pub(super) id: TransactionId,
     pub(super) expiration: TimePoint,
-    /// Time of the head block when it was signed: no block before has it.
-    pub(super) built_at: TimePoint,
-    /// A block that was irreversible then.
-    pub(super) after: u32,
+    /// The block that it leans on: only blocks behind that one can have it.
+    pub(super) tapos: Tapos,
     /// By node: up to this block the transaction is nowhere, for good.
     searched: HashMap<usize, u32>,
 }
@@ -46,10 +54,10 @@ pub(super) struct Search {
 /// What one node's blocks say.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Finding {
-    /// In the block of this number.
-    InBlock(u32),
-    /// In the block of this number for good.
-    Irreversible(u32),
+    /// In this block.
+    InBlock(BlockId),
+    /// In this block for good.
+    Irreversible(BlockId),
     /// In no block, but it may still come into one.
     NotYet,
     /// In no block, and every later one is past its expiration, for good.
@@ -59,39 +67,74 @@ pub(super) enum Finding {
 /// What the nodes say together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Proof {
-    /// At least one has it in the block of this number.
-    InBlock(u32),
+    /// At least one has it in this block.
+    InBlock(BlockId),
+    /// At least half have it in this block for good.
+    Irreversible(BlockId),
     /// Not all say the same, too few answer, or time is not up.
     Open,
-    /// All that answer, at least half of the nodes, say that it can never be in a block.
+    /// More than half say that it can never be in a block, or half do and nobody else says otherwise.
     Void,
 }
 
+/// Whether so many of the nodes say the same that one of them is right, where fewer than half are wrong.
+pub(super) fn is_quorum(votes: usize, nodes: usize) -> bool {
+    votes > 0 && votes * 2 >= nodes
+}
+
 impl Search {
-    pub(super) fn new(
-        id: TransactionId,
-        expiration: TimePoint,
-        built_at: TimePoint,
-        after: u32,
-    ) -> Self {
-        Self { id, expiration, built_at, after, searched: HashMap::new() }
+    pub(super) fn new(id: TransactionId, expiration: TimePoint, tapos: Tapos) -> Self {
+        Self { id, expiration, tapos, searched: HashMap::new() }
     }
 
     /// Judges what each node that answered found, with the time of its head.
     ///
-    /// A node far behind the others is not heard; one that is not may veto.
+    /// Where half say never and the others nothing, a node far behind them is not heard; one that is not may veto.
     pub(super) fn judge(findings: &[(Finding, TimePoint)], nodes: usize) -> Proof {
         let latest = findings.iter().map(|(_, time)| time.as_unix_secs()).max().unwrap_or_default();
+        let (mut settled, mut found) = (Votes::default(), Votes::default());
         let mut void = 0;
         let mut has_veto = false;
         for (finding, time) in findings {
             match finding {
-                Finding::InBlock(num) | Finding::Irreversible(num) => return Proof::InBlock(*num),
+                Finding::InBlock(id) => found.add(*id),
+                Finding::Irreversible(id) => {
+                    settled.add(*id);
+                    found.add(*id);
+                }
                 Finding::NotYet => has_veto |= latest - time.as_unix_secs() <= MAX_BEHIND_SECS,
                 Finding::Void => void += 1,
             }
         }
-        if has_veto || void == 0 || void * 2 < nodes { Proof::Open } else { Proof::Void }
+        if let Some(id) = settled.quorum(nodes) {
+            return Proof::Irreversible(id);
+        }
+        match found.most() {
+            _ if void * 2 > nodes => Proof::Void,
+            Some(id) => Proof::InBlock(id),
+            None if is_quorum(void, nodes) && !has_veto => Proof::Void,
+            None => Proof::Open,
+        }
+    }
+}
+
+/// How many nodes name which block.
+#[derive(Debug, Default)]
+pub(super) struct Votes(HashMap<BlockId, usize>);
+
+impl Votes {
+    pub(super) fn add(&mut self, id: BlockId) {
+        *self.0.entry(id).or_default() += 1;
+    }
+
+    /// The block that most name.
+    pub(super) fn most(&self) -> Option<BlockId> {
+        self.0.iter().max_by_key(|(_, votes)| **votes).map(|(id, _)| *id)
+    }
+
+    /// The block that at least half of the nodes name.
+    pub(super) fn quorum(&self, nodes: usize) -> Option<BlockId> {
+        self.most().filter(|id| self.0.get(id).is_some_and(|votes| is_quorum(*votes, nodes)))
     }
 }
 
@@ -121,23 +164,24 @@ impl ChainNode {
         Search::judge(&findings, count - others)
     }
 
-    /// Whether at least half of the nodes have this block and call it irreversible. One alone may be wrong.
-    pub(super) async fn is_settled(&self, num: u32, id: &BlockId) -> bool {
+    /// The block of that number that has the transaction, where at least half of the nodes have it in the same one and
+    /// call it irreversible. One alone may be wrong.
+    pub(super) async fn settled_block(&self, num: u32, id: &TransactionId) -> Option<BlockId> {
         let count = self.client.node_count();
         let votes = join_all((0..count).map(async |index| {
             self.client.admit(index, PAGE_TIMEOUT).await?;
             if self.head_of(index).await?.irreversible < num {
-                return Ok(false);
+                return Ok(None);
             }
-            let blocks = self.page(index, num, 1).await?;
-            Ok(blocks.iter().any(|block| block.block_id == *id))
+            let block = self.page(index, num, 1).await?.into_iter().next();
+            self.block_if_it_has(block, num, id)
         }));
-        let votes: Vec<Result<bool, RpcError>> = votes.await;
-        let is_other =
-            |vote: &&Result<bool, RpcError>| vote.as_ref().is_err_and(RpcError::is_of_other_chain);
-        let nodes = count - votes.iter().filter(is_other).count();
-        let yes = votes.iter().filter(|vote| matches!(vote, Ok(true))).count();
-        yes > 0 && yes * 2 >= nodes
+        let votes: Vec<Result<Option<BlockId>, RpcError>> = votes.await;
+        let others = votes.iter().filter_map(|vote| vote.as_ref().err());
+        let others = others.filter(|error| error.is_of_other_chain()).count();
+        let mut found = Votes::default();
+        votes.into_iter().filter_map(Result::ok).flatten().for_each(|id| found.add(id));
+        found.quorum(count - others)
     }
 
     /// Goes through the blocks of the first node that tells of them.
@@ -174,7 +218,7 @@ impl ChainNode {
                 let is_final = next <= head.irreversible;
                 if block.transaction_ids.contains(&search.id) {
                     let found = if is_final { Finding::Irreversible } else { Finding::InBlock };
-                    return Ok((found(next), head));
+                    return Ok((found(block.block_id), head));
                 }
                 if is_final {
                     search.searched.insert(index, next);
@@ -188,8 +232,8 @@ impl ChainNode {
         Ok((Finding::NotYet, head))
     }
 
-    /// The first block that may have the transaction: the one after what was irreversible when it was signed. Where the
-    /// node's own chain is not that long, somebody counted wrong; then blocks are gone back to one from before.
+    /// The block of this node behind which the transaction may be: the one that it leans on, whose number is known by its
+    /// low 16 bits, or the last irreversible one if that is not among those up to it.
     async fn first_block(
         &self,
         index: usize,
@@ -200,20 +244,29 @@ impl ChainNode {
             // What is irreversible stays, so the last one is looked at again only to link the next to it.
             return Ok((*searched).max(1));
         }
-        let first = search.after.saturating_add(1);
-        if first <= head.irreversible {
-            return Ok(first);
-        }
-        let mut first = head.irreversible.max(1);
-        for step in 0..7 {
-            let blocks = self.page(index, first, 1).await?;
-            let block = blocks.first().ok_or(RpcError::Answer("an irreversible block"))?;
-            if first == 1 || block.header.header.timestamp <= search.built_at {
-                break;
+        let last = head.irreversible.max(1);
+        for num in references(last, search.tapos.ref_block_num).take(MAX_REFERENCES) {
+            if num == 0 {
+                // Nothing is before the first block, so this costs nothing even if it is another one.
+                return Ok(1);
             }
-            first = first.saturating_sub(20 << step).max(1);
+            let blocks = self.page(index, num, 1).await?;
+            let block = blocks.first().ok_or(RpcError::Answer("an irreversible block"))?;
+            check(block, num, None, &self.network.key_prefix)?;
+            if Tapos::of(&block.block_id) == search.tapos {
+                return Ok(num);
+            }
+            let time = block.header.header.timestamp.as_unix_secs();
+            let is_early =
+                time.saturating_add(MAX_LIFETIME_SECS) < search.expiration.as_unix_secs();
+            if is_early || num < TAPOS_WINDOW {
+                return Ok(last);
+            }
         }
-        Ok(first.min(search.after.saturating_add(1)))
+        if last < u32::from(search.tapos.ref_block_num) {
+            return Ok(last);
+        }
+        Err(RpcError::Answer("the block that the transaction leans on"))
     }
 
     async fn page(
@@ -222,36 +275,55 @@ impl ChainNode {
         start: u32,
         count: u32,
     ) -> Result<Vec<ReportedBlock>, RpcError> {
-        let range = json!({ "starting_block_num": start, "count": count });
-        let calls = [
-            RpcCall::new("block_api.get_block_range", range),
-            RpcCall::new("condenser_api.get_block", json!([start])),
-        ];
-        self.client.ask_node(index, PAGE_TIMEOUT, &calls, &read_blocks).await
+        self.client.ask_node(index, PAGE_TIMEOUT, &page_calls(start, count), &read_blocks).await
     }
 
-    /// The id of the block, if it has the transaction; `None` if it does not or is not there.
+    /// The id of the block, if it has the transaction at the first node that tells of it or else at any; `None` if it does
+    /// not or is not there.
     pub(super) async fn block_with(
         &self,
         num: u32,
         id: &TransactionId,
     ) -> Result<Option<BlockId>, RpcError> {
-        let calls = [
-            RpcCall::new(
-                "block_api.get_block_range",
-                json!({ "starting_block_num": num, "count": 1 }),
-            ),
-            RpcCall::new("condenser_api.get_block", json!([num])),
-        ];
-        let prefix = &self.network.key_prefix;
-        let block = self.client.ask_any(&calls, |shape, result| {
+        let calls = page_calls(num, 1);
+        let read = |shape, result: &RawValue| {
             let block = read_blocks(shape, result)?.into_iter().next();
-            block.iter().try_for_each(|block| check(block, num, None, prefix))?;
-            Ok(block)
-        });
-        let block = block.await?.filter(|block| block.transaction_ids.contains(id));
-        Ok(block.map(|block| block.block_id))
+            self.block_if_it_has(block, num, id)
+        };
+        let found = self.client.ask_any(&calls, read).await?;
+        if found.is_some() || self.client.node_count() == 1 {
+            return Ok(found);
+        }
+        let others = self.client.ask_each(&calls, PAGE_TIMEOUT, read).await;
+        Ok(others.into_iter().find_map(|(_, found)| found.ok().flatten()))
     }
+
+    /// The id of the block, if it has the transaction.
+    fn block_if_it_has(
+        &self,
+        block: Option<ReportedBlock>,
+        num: u32,
+        id: &TransactionId,
+    ) -> Result<Option<BlockId>, RpcError> {
+        let Some(block) = block else { return Ok(None) };
+        check(&block, num, None, &self.network.key_prefix)?;
+        Ok(block.transaction_ids.contains(id).then_some(block.block_id))
+    }
+}
+
+fn page_calls(start: u32, count: u32) -> [RpcCall; 2] {
+    let range = json!({ "starting_block_num": start, "count": count });
+    [
+        RpcCall::new("block_api.get_block_range", range),
+        RpcCall::new("condenser_api.get_block", json!([start])),
+    ]
+}
+
+/// The numbers up to `last` that a block may have of which a transaction names these low 16 bits, the highest first.
+fn references(last: u32, low: u16) -> impl Iterator<Item = u32> {
+    let high = (last & !(TAPOS_WINDOW - 1)) | u32::from(low);
+    let highest = if high <= last { Some(high) } else { high.checked_sub(TAPOS_WINDOW) };
+    std::iter::successors(highest, |num| num.checked_sub(TAPOS_WINDOW))
 }
 
 /// Blocks of a range, or the one that the condenser API gives at a time.
@@ -299,16 +371,52 @@ mod tests {
     const LATE: u32 = 1_795_219_800;
 
     #[rstest]
+    #[case(0x2_0005, 5, &[0x2_0005, 0x1_0005, 5])]
+    #[case(0x2_0005, 6, &[0x1_0006, 6])]
+    #[case(0x1_0000, 0, &[0x1_0000, 0])]
+    #[case(0x1_0000, 0xffff, &[0xffff])]
+    #[case(3, 9, &[])]
+    fn the_number_of_a_reference_is_one_of_few(
+        #[case] last: u32,
+        #[case] low: u16,
+        #[case] numbers: &[u32],
+    ) {
+        assert_eq!(references(last, low).collect::<Vec<_>>(), numbers);
+    }
+
+    /// A block by number and fork.
+    fn block(num: u32, fork: u8) -> BlockId {
+        BlockId::numbered(num, [fork; 20])
+    }
+
+    fn in_block(num: u32) -> Finding {
+        Finding::InBlock(block(num, 0))
+    }
+
+    fn settled(num: u32, fork: u8) -> Finding {
+        Finding::Irreversible(block(num, fork))
+    }
+
+    #[rstest]
     // One node: its word counts.
     #[case(&[(Finding::Void, 0)], 1, Proof::Void)]
     #[case(&[(Finding::NotYet, 0)], 1, Proof::Open)]
+    #[case(&[(settled(7, 0), 0)], 1, Proof::Irreversible(block(7, 0)))]
     #[case(&[], 1, Proof::Open)]
-    // One that has it outweighs all that do not.
-    #[case(&[(Finding::Void, 0), (Finding::Void, 0), (Finding::InBlock(7), 0)], 3, Proof::InBlock(7))]
-    #[case(&[(Finding::Void, 0), (Finding::Irreversible(7), 999)], 2, Proof::InBlock(7))]
-    // A veto, unless it comes from long ago.
-    #[case(&[(Finding::Void, 0), (Finding::Void, 0), (Finding::NotYet, 300)], 3, Proof::Open)]
-    #[case(&[(Finding::Void, 0), (Finding::Void, 0), (Finding::NotYet, 301)], 3, Proof::Void)]
+    // One that has it outweighs all that do not, unless those are the more.
+    #[case(&[(Finding::Void, 0), (in_block(7), 0)], 3, Proof::InBlock(block(7, 0)))]
+    #[case(&[(Finding::Void, 0), (settled(7, 0), 999)], 3, Proof::InBlock(block(7, 0)))]
+    #[case(&[(Finding::Void, 0), (Finding::Void, 0), (in_block(7), 0)], 4, Proof::InBlock(block(7, 0)))]
+    #[case(&[(Finding::Void, 0), (Finding::Void, 0), (settled(7, 0), 0)], 3, Proof::Void)]
+    // Half of the nodes must have it in the same block for good.
+    #[case(&[(settled(7, 0), 0), (Finding::NotYet, 0)], 3, Proof::InBlock(block(7, 0)))]
+    #[case(&[(settled(7, 0), 0), (in_block(7), 0)], 3, Proof::InBlock(block(7, 0)))]
+    #[case(&[(settled(7, 1), 0), (settled(7, 0), 0), (settled(7, 0), 0)], 3, Proof::Irreversible(block(7, 0)))]
+    #[case(&[(settled(8, 1), 0), (settled(7, 0), 0), (settled(7, 0), 0)], 5, Proof::InBlock(block(7, 0)))]
+    // A veto, unless it comes from long ago or from the fewer.
+    #[case(&[(Finding::Void, 0), (Finding::Void, 0), (Finding::NotYet, 300)], 4, Proof::Open)]
+    #[case(&[(Finding::Void, 0), (Finding::Void, 0), (Finding::NotYet, 301)], 4, Proof::Void)]
+    #[case(&[(Finding::Void, 0), (Finding::Void, 0), (Finding::NotYet, 0)], 3, Proof::Void)]
     // Half of the nodes must say it.
     #[case(&[(Finding::Void, 0)], 2, Proof::Void)]
     #[case(&[(Finding::Void, 0)], 3, Proof::Open)]

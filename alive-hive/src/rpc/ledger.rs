@@ -11,14 +11,17 @@ use super::inclusion::Search;
 
 /// Most transactions remembered after their submission was given up. Our own limit.
 const MAX_OPEN: usize = 256;
-/// Most transactions watched after they were seen in a block. Our own limit.
-const MAX_SEEN: usize = 32;
+/// As many transactions are watched after they were seen in a block before others have to wait: more than the 16 blocks
+/// that may be replaced take. Source: `spec/hive.md`, sections 4.3 and 5.5.
+const MAX_SEEN: usize = 128;
 
 /// A signed transaction on its way.
 #[derive(Clone, Debug)]
 pub(super) struct Attempt {
     pub(super) signed: SignedTransaction,
     pub(super) search: Search,
+    /// How often it was looked for since it was seen in a block.
+    pub(super) looks: u32,
 }
 
 impl Attempt {
@@ -65,8 +68,11 @@ impl Ledger {
         self.next_serial += 1;
         self.open.push_back(Entry { serial, attempt, is_claimed: true });
         let given_up = self.open.iter().filter(|entry| !entry.is_claimed).count();
+        let may_go = |entry: &Entry| {
+            !entry.is_claimed && !self.is_owed(&entry.attempt.signed.transaction.operations)
+        };
         if given_up > MAX_OPEN
-            && let Some(oldest) = self.open.iter().position(|entry| !entry.is_claimed)
+            && let Some(oldest) = self.open.iter().position(may_go)
         {
             drop(self.open.remove(oldest));
         }
@@ -86,10 +92,19 @@ impl Ledger {
         let Some(entry) = self.open.remove(place) else { return };
         if is_watched {
             self.seen.push_back(entry.attempt);
-            if self.seen.len() > MAX_SEEN {
-                self.seen.pop_front();
-            }
         }
+    }
+
+    /// Whether as much is watched as shall be: what comes next waits.
+    pub(super) fn is_full(&self) -> bool {
+        self.seen.len() >= MAX_SEEN
+    }
+
+    /// Counts a look at one that was seen, and gives how many there were.
+    pub(super) fn count_look(&mut self, id: &TransactionId) -> u32 {
+        let Some(attempt) = self.seen.iter_mut().find(|one| one.id() == *id) else { return 0 };
+        attempt.looks = attempt.looks.saturating_add(1);
+        attempt.looks
     }
 
     /// What was seen in a block that could still be replaced, the oldest first.
@@ -144,8 +159,9 @@ mod tests {
         let operations = vec![CustomJson::posting("alice", "test", json).into()];
         let transaction =
             Transaction { ref_block_num: 0, ref_block_prefix: 0, expiration, operations };
-        let search = Search::new(transaction.id(Pack::Legacy), expiration, expiration, 1);
-        Attempt { signed: SignedTransaction { transaction, signatures: Vec::new() }, search }
+        let search = Search::new(transaction.id(Pack::Legacy), expiration, transaction.tapos());
+        let signed = SignedTransaction { transaction, signatures: Vec::new() };
+        Attempt { signed, search, looks: 0 }
     }
 
     fn operations(json: &str) -> Vec<Operation> {
@@ -179,20 +195,34 @@ mod tests {
     }
 
     #[test]
-    fn both_lists_are_bounded_and_what_is_waited_for_is_never_dropped() {
+    fn what_is_given_up_is_bounded_and_what_is_waited_for_or_owed_is_never_dropped() {
         let mut ledger = Ledger::default();
         let first = ledger.open(attempt("waited for", 0));
+        let owed = ledger.open(attempt("owed", 0));
+        ledger.settle(owed, true);
+        ledger.reopen(&attempt("owed", 0).id());
         for second in 0..1000 {
             let serial = ledger.open(attempt("1", second));
             ledger.give_up(serial);
         }
-        assert!(ledger.open.len() <= MAX_OPEN + 2);
+        assert!(ledger.open.len() <= MAX_OPEN + 3);
         assert!(ledger.open.iter().any(|entry| entry.serial == first));
-        for second in 0..1000 {
+        assert!(ledger.claim(&operations("owed")).is_some());
+    }
+
+    #[test]
+    fn what_was_seen_is_never_dropped_but_says_when_it_is_enough() {
+        let mut ledger = Ledger::default();
+        for second in 0..u32::try_from(MAX_SEEN).unwrap() {
+            assert!(!ledger.is_full());
             let serial = ledger.open(attempt("2", second));
             ledger.settle(serial, true);
         }
-        assert_eq!(ledger.seen().len(), MAX_SEEN);
-        assert_eq!(ledger.seen().last().unwrap().id(), attempt("2", 999).id());
+        assert!(ledger.is_full());
+        let serial = ledger.open(attempt("2", 999));
+        ledger.settle(serial, true);
+        assert_eq!(ledger.seen().len(), MAX_SEEN + 1);
+        assert_eq!(ledger.seen().first().unwrap().id(), attempt("2", 0).id());
+        assert_eq!((1..=3).map(|_| ledger.count_look(&attempt("2", 0).id())).sum::<u32>(), 6);
     }
 }

@@ -19,7 +19,8 @@ use crate::{
 
 use super::{
     client::{RpcCall, RpcClient, RpcError},
-    node_error::NodeErrorKind,
+    inclusion::{Votes, is_quorum},
+    node_error::{NodeErrorKind, Remedy},
 };
 
 /// Longest wait for the other nodes when all are asked where the chain is.
@@ -64,6 +65,29 @@ pub(super) struct Sent {
     pub(super) answer: Result<(), RpcError>,
     /// Whether a node may have it in spite of the answer.
     pub(super) may_be_out: bool,
+    /// Whose answer that is.
+    pub(super) by: By,
+}
+
+/// Who answered when a transaction was sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum By {
+    /// All nodes were asked.
+    All {
+        /// Whether at least half of them refuse it, so that it is of no use to ask on.
+        is_agreed: bool,
+    },
+    /// One of three or more. It may lie, and have passed on what it refuses.
+    One,
+    /// One of at most two: where fewer than half of the nodes lie, it does not.
+    Trusted,
+}
+
+impl By {
+    /// Whether what was answered is so, where fewer than half of the nodes lie.
+    pub(super) fn is_sure(self) -> bool {
+        matches!(self, Self::All { is_agreed: true } | Self::Trusted)
+    }
 }
 
 impl ChainNode {
@@ -102,33 +126,35 @@ impl ChainNode {
         Ok(head)
     }
 
-    /// The lowest number that any node lately called irreversible, at most that of this head.
-    pub(super) fn lowest_irreversible(&self, head: &Head) -> u32 {
-        let lowest = self.client.fleet().lowest_irreversible(Instant::now().into_std());
-        lowest.map_or(head.irreversible, |lowest| lowest.min(head.irreversible))
-    }
-
-    /// The id of the last irreversible block: the next block names it.
+    /// The id of the last irreversible block, or of the one before if that is the head: the next block names it. Of
+    /// several nodes each is asked, and what most say counts.
     pub(super) async fn irreversible_id(&self, head: &Head) -> Result<BlockId, RpcError> {
-        if head.irreversible == head.num {
+        let is_alone = self.client.node_count() == 1;
+        if head.irreversible == head.num && (is_alone || head.num <= 1) {
             return Ok(head.id);
         }
-        let next = head.irreversible.saturating_add(1);
+        let next = head.irreversible.saturating_add(1).min(head.num);
         let calls = [
             RpcCall::new("block_api.get_block_header", json!({ "block_num": next })),
             RpcCall::new("condenser_api.get_block_header", json!([next])),
         ];
         let read = |shape, header: &RawValue| {
             let id = read_previous(shape, header)?;
-            let is_it = id.block_num() == head.irreversible;
+            let is_it = id.block_num().checked_add(1) == Some(next);
             is_it.then_some(id).ok_or(RpcError::Answer("the header of the block asked for"))
         };
-        self.client.ask_any(&calls, read).await
+        if is_alone {
+            return self.client.ask_any(&calls, read).await;
+        }
+        let mut votes = Votes::default();
+        let asked = self.client.ask_each(&calls, POLL_TIMEOUT, read).await;
+        asked.into_iter().filter_map(|(_, id)| id.ok()).for_each(|id| votes.add(id));
+        votes.most().ok_or(RpcError::NoNode)
     }
 
     fn sight(&self, index: usize, head: &Head) {
         let now = Instant::now().into_std();
-        self.client.fleet().sight(index, head.time, head.irreversible, now);
+        self.client.fleet().sight(index, head.time, now);
     }
 
     fn is_off(&self, index: usize) -> bool {
@@ -152,20 +178,25 @@ impl ChainNode {
             },
         );
         let answer = answer.await.map(drop);
-        Sent { answer, may_be_out }
+        let by = if self.client.node_count() > 2 { By::One } else { By::Trusted };
+        Sent { answer, may_be_out, by }
     }
 
     /// Sends to all nodes. It counts as taken if one took it or had it.
     pub(super) async fn broadcast_everywhere(&self, transaction: &SignedTransaction) -> Sent {
         let calls = self.broadcast_calls(transaction);
         let answers = self.client.ask_each(&calls, POLL_TIMEOUT, |_, _| Ok(())).await;
-        let mut sent = Sent { answer: Err(RpcError::NoNode), may_be_out: false };
-        for (_, answer) in answers {
-            let Err(error) = answer else { return Sent { answer: Ok(()), may_be_out: true } };
-            sent.may_be_out |= error.is_of_this_node() && may_have_taken(&error);
-            sent.answer = sent.answer.map_err(|before| before.or_better(error));
+        let (mut answer, mut may_be_out, mut refusals) = (Err(RpcError::NoNode), false, 0);
+        for (_, own) in answers {
+            let Err(error) = own else {
+                return Sent { answer: Ok(()), may_be_out: true, by: By::All { is_agreed: false } };
+            };
+            may_be_out |= error.is_of_this_node() && may_have_taken(&error);
+            refusals += usize::from(is_final(&error));
+            answer = answer.map_err(|before: RpcError| before.or_better(error));
         }
-        sent
+        let is_agreed = is_quorum(refusals, self.client.node_count());
+        Sent { answer, may_be_out, by: By::All { is_agreed } }
     }
 
     fn broadcast_calls(&self, transaction: &SignedTransaction) -> [RpcCall; 2] {
@@ -219,6 +250,12 @@ pub(super) fn is_unknown_method(error: &RpcError) -> bool {
 /// it does not know how.
 fn may_have_taken(error: &RpcError) -> bool {
     !is_unknown_method(error) && !error.is_of_other_chain()
+}
+
+/// Whether the node refuses the transaction for what it is, so that sending it again soon does not help.
+pub(super) fn is_final(error: &RpcError) -> bool {
+    let remedy = error.node().map(|error| error.kind().remedy());
+    matches!(remedy, Some(Remedy::Fail | Remedy::Wait))
 }
 
 fn head_calls() -> [RpcCall; 2] {

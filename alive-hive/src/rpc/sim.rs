@@ -88,8 +88,8 @@ pub(super) struct Nature {
     pub(super) network: HiveNetwork,
     /// Methods that it does not have.
     pub(super) lacks: BTreeSet<&'static str>,
-    /// Whether it lies about transactions, heads and blocks.
-    pub(super) lies: bool,
+    /// How often it lies about transactions, heads, headers and blocks, in percent.
+    pub(super) lies: u64,
     /// What may happen to a request, in percent.
     pub(super) faults: u64,
     /// Whether it answers nothing at all.
@@ -104,7 +104,7 @@ impl Default for Nature {
             behind: 0,
             network: HiveNetwork::hive(),
             lacks: BTreeSet::new(),
-            lies: false,
+            lies: 0,
             faults: 0,
             is_dead: false,
             takes_batches: true,
@@ -127,6 +127,8 @@ pub(super) struct World {
     /// Every request that came, as node and method.
     pub(super) asked: Vec<(usize, String)>,
     blocks: Vec<Block>,
+    /// What nodes that lie were sent.
+    heard: Vec<SignedTransaction>,
     /// What waits for a block, and from which block on it may be in one.
     pool: Vec<(SignedTransaction, usize)>,
     dice: u64,
@@ -150,6 +152,7 @@ impl Net {
             nodes,
             asked: Vec::new(),
             blocks: Vec::new(),
+            heard: Vec::new(),
             pool: Vec::new(),
             dice: seed,
             forks: 0,
@@ -269,6 +272,12 @@ impl World {
         operations.map(text).collect()
     }
 
+    /// What the chain has under that id.
+    pub(super) fn transaction(&self, id: &TransactionId) -> Option<SignedTransaction> {
+        let mut transactions = self.blocks.iter().flat_map(|block| &block.transactions);
+        transactions.find(|one| one.id(Pack::Legacy) == *id).cloned()
+    }
+
     /// How many operations each block has.
     pub(super) fn sizes(&self) -> Vec<usize> {
         self.blocks.iter().map(|block| block.transactions.len()).collect()
@@ -300,19 +309,49 @@ impl World {
             }
         }
         self.pool = left;
+        let previous = self.blocks.last().map_or(BlockId::ZERO, |block| block.id);
+        let witness = format!("witness-{}", self.forks);
+        let block = self.seal(previous, time, witness, chosen);
+        self.blocks.push(block);
+    }
+
+    fn seal(
+        &self,
+        previous: BlockId,
+        time: u32,
+        witness: String,
+        transactions: Vec<SignedTransaction>,
+    ) -> Block {
+        let leaves = transactions.iter().map(|one| one.merkle_leaf(Pack::Legacy));
         let header = BlockHeader {
-            previous: self.blocks.last().map_or(BlockId::ZERO, |block| block.id),
+            previous,
             timestamp: TimePoint::from_unix_secs(time),
-            witness: format!("witness-{}", self.forks),
-            transaction_merkle_root: MerkleRoot::of(
-                chosen.iter().map(|one| one.merkle_leaf(Pack::Legacy)),
-            ),
+            witness,
+            transaction_merkle_root: MerkleRoot::of(leaves),
             extensions: Vec::new(),
         };
-        let block = SignedBlock { header: header.sign(&self.key).unwrap(), transactions: chosen };
+        let block = SignedBlock { header: header.sign(&self.key).unwrap(), transactions };
         let json = block.to_json(JsonForm::Hf26, &KeyPrefix::STM).unwrap();
         let id = block.header.block_id().unwrap();
-        self.blocks.push(Block { id, time, transactions: block.transactions, json });
+        Block { id, time, transactions: block.transactions, json }
+    }
+
+    /// The same blocks as a chain that fits together but never was: without the transactions, or with one that is told
+    /// to be in it.
+    fn forge(&mut self, start: usize, blocks: &[Block]) -> Vec<Value> {
+        let mut previous = start
+            .checked_sub(2)
+            .and_then(|place| self.blocks.get(place))
+            .map_or(BlockId::ZERO, |block| block.id);
+        let mut forged = Vec::new();
+        for block in blocks {
+            let shown = self.roll().is_multiple_of(3).then(|| self.heard.last().cloned()).flatten();
+            let shown = Vec::from_iter(shown);
+            let block = self.seal(previous, block.time, "forger".into(), shown);
+            previous = block.id;
+            forged.push(block.json);
+        }
+        forged
     }
 
     /// Takes up to all reversible blocks back. Of their transactions some come again at once, some later, some never.
@@ -389,7 +428,7 @@ impl World {
         let nature = self.nodes[index].clone();
         // A node that is behind knows no more of the chain than that.
         let count = self.blocks.len().saturating_sub(nature.behind).max(1);
-        let lies = nature.lies && self.roll().is_multiple_of(2);
+        let lies = self.roll() % 100 < nature.lies;
         let (_, name) = method.split_once('.').unwrap();
         match name {
             "get_config" => Ok(json!({
@@ -406,7 +445,12 @@ impl World {
             "get_block_header" => {
                 let num = usize::try_from(params["block_num"].as_u64().unwrap()).unwrap();
                 let known = self.blocks.get(num - 1).filter(|_| num <= count);
-                Ok(known.map_or(json!({}), |block| json!({ "header": block.json })))
+                let mut header = known.map_or(json!({}), |block| json!({ "header": block.json }));
+                if lies && known.is_some() {
+                    let before = u32::try_from(num - 1).unwrap();
+                    header["header"]["previous"] = json!(BlockId::numbered(before, [7; 20]));
+                }
+                Ok(header)
             }
             "get_block_range" => Ok(self.range(count, params, lies)),
             "find_transaction" => Ok(self.find(count, params, lies)),
@@ -446,15 +490,23 @@ impl World {
         let blocks = self.blocks.iter().take(count).skip(start.saturating_sub(1)).take(len);
         let mut blocks: Vec<Value> = blocks.map(|block| block.json.clone()).collect();
         if lies {
-            // All transactions are gone, or the blocks are others than asked for.
-            if self.roll().is_multiple_of(2) {
-                for block in &mut blocks {
-                    block["transactions"] = json!([]);
-                    block["transaction_ids"] = json!([]);
+            // All transactions are gone, or the blocks are others than asked for, or it is another chain altogether.
+            match self.roll() % 4 {
+                0 => {
+                    for block in &mut blocks {
+                        block["transactions"] = json!([]);
+                        block["transaction_ids"] = json!([]);
+                    }
                 }
-            } else {
-                let by = 1.min(blocks.len());
-                blocks.rotate_left(by);
+                1 => {
+                    let by = 1.min(blocks.len());
+                    blocks.rotate_left(by);
+                }
+                _ => {
+                    let real = self.blocks.iter().take(count).skip(start.saturating_sub(1));
+                    let real: Vec<Block> = real.take(len).cloned().collect();
+                    blocks = self.forge(start, &real);
+                }
             }
         }
         json!({ "blocks": blocks })
@@ -463,8 +515,9 @@ impl World {
     fn find(&mut self, count: usize, params: &Value, lies: bool) -> Value {
         if lies {
             let head = self.head().id.block_num();
-            return match self.roll() % 5 {
+            return match self.roll() % 6 {
                 0 => json!({ "status": "expired_irreversible" }),
+                5 => json!({ "status": "within_mempool" }),
                 1 => json!({ "status": "too_old" }),
                 2 => json!({ "status": "within_irreversible_block", "block_num": head }),
                 3 => json!({ "status": "within_reversible_block", "block_num": head }),
@@ -502,10 +555,19 @@ impl World {
     ) -> Result<Value, (i64, i64, String)> {
         let assertion = |inner: i64, text: &str| Err((-32003, inner, text.to_owned()));
         if lies {
-            return match self.roll() % 4 {
+            // What it refuses it may pass on, now or later.
+            self.heard.push(transaction.clone());
+            if self.roll().is_multiple_of(2) {
+                let fault = self.roll().is_multiple_of(2).then_some(Fault::Late);
+                drop(self.take(count, transaction, fault, false));
+            }
+            return match self.roll() % 7 {
                 0 => assertion(10, "Duplicate transaction check failed"),
                 1 => assertion(4_030_100, "transaction expiration exception"),
                 2 => assertion(4_030_200, "transaction tapos exception"),
+                3 => assertion(3_030_000, "missing required posting authority"),
+                4 => assertion(4_100_100, "not enough RC mana"),
+                5 => assertion(10, "Account alice already submitted 5 custom json operation(s)"),
                 _ => Ok(json!({})),
             };
         }
