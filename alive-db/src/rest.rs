@@ -40,7 +40,7 @@ use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
 use alive_core::StreamId;
 use axum::Router;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 
 use crate::{
     database::Database,
@@ -100,6 +100,7 @@ struct Shared<D> {
     database: Arc<D>,
     anyone: AliveDb<D>,
     user: RwLock<Option<User<D>>>,
+    logins: watch::Sender<Option<Arc<KeyPair>>>,
     tokens: Option<TokenIssuer>,
     config: RestConfig,
     limiter: Limiter,
@@ -148,6 +149,7 @@ impl<D: Database> RestApi<D> {
             anyone: AliveDb::anonymous(Arc::clone(&database)),
             database,
             user: RwLock::new(None),
+            logins: watch::Sender::new(None),
             tokens,
             limiter: Limiter::new(config.burst),
             participants: OnceLock::new(),
@@ -174,6 +176,12 @@ impl<D: Database> RestApi<D> {
         self.logged_in().map(|user| user.keys.public().clone())
     }
 
+    /// The keys of the user that is logged in, now and whenever somebody logs in: for what works in his name beside the API,
+    /// such as the listener of a chat.
+    pub fn logins(&self) -> watch::Receiver<Option<Arc<KeyPair>>> {
+        self.shared.logins.subscribe()
+    }
+
     /// The segments of the user that is logged in, to push to and to list.
     pub fn live_cache(&self) -> Option<AliveDb<D>> {
         self.logged_in().map(|user| user.cache)
@@ -186,8 +194,9 @@ impl<D: Database> RestApi<D> {
     fn set_user(&self, alias: &str, keys: KeyPair) {
         let keys = Arc::new(keys);
         let cache = AliveDb::writer(Arc::clone(&self.shared.database), Arc::clone(&keys));
-        let user = User { alias: alias.into(), keys, cache };
+        let user = User { alias: alias.into(), keys: Arc::clone(&keys), cache };
         *self.shared.user.write().unwrap_or_else(PoisonError::into_inner) = Some(user);
+        self.shared.logins.send_replace(Some(keys));
     }
 
     /// Pushes as the user that is logged in.
