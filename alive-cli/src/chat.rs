@@ -6,7 +6,7 @@ use alive_chat::{
     Account, ChatSession, Family, Networks, Rate, RoomConfig, SessionBackends, SessionConfig,
     SharedBlacklist, SharedChatTransport, StreamChat,
 };
-use alive_core::{AccountName, LiveKey, LiveLayer, StreamId, backend::BackendError};
+use alive_core::{AccountName, LiveKey, LiveLayer, Network, StreamId, backend::BackendError};
 use alive_db::{
     chat::ChatDb,
     gun::{Peer, PeerConfig},
@@ -172,8 +172,15 @@ pub(crate) fn home<'c>(chains: &'c [Chain], id: &StreamId) -> anyhow::Result<&'c
 
 /// The networks of every chat and those that were given.
 pub(crate) fn networks(chains: &[Chain]) -> anyhow::Result<Networks> {
+    networks_and(chains.iter().map(Chain::network))
+}
+
+/// The networks of every chat and these.
+pub(crate) fn networks_and<'n>(
+    given: impl Iterator<Item = &'n Network>,
+) -> anyhow::Result<Networks> {
     let known = chat_networks::networks();
-    let others = chains.iter().map(Chain::network).filter(|n| known.get(n.as_str()).is_none());
+    let others = given.filter(|network| known.get(network.as_str()).is_none());
     let others: Vec<_> = others
         .map(|network| Family::new(network.clone(), GraphenePlain, is_account_name))
         .collect();
@@ -189,7 +196,7 @@ pub(crate) fn account(chat: &StreamChat, text: &str) -> anyhow::Result<Account> 
 
 /// Hive's decentralised blacklists, as nodes tell them.
 #[derive(Debug)]
-struct Blacklists(rpc::RpcClient);
+pub(crate) struct Blacklists(pub(crate) rpc::RpcClient);
 
 impl alive_chat::Blacklist for Blacklists {
     async fn names(&self, streamer: &AccountName) -> Result<Vec<AccountName>, BackendError> {

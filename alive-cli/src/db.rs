@@ -1,18 +1,14 @@
 //! `alive db`: an AliveDB server, alone.
 
-use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
-use alive_core::{Network, backend::SharedAccountKeys};
+use alive_core::{CachedAccountKeys, KeyCacheConfig, Network, backend::SharedAccountKeys};
 use alive_db::{
     gun::{Peer, Relay, RelayLimits},
-    rest::{
-        HttpAddress, Listener, RestApi, RestConfig, Settings, SharedLoginChain, TokenIssuer,
-        metrics, serve,
-    },
-    token::Secret,
+    rest::{HttpAddress, Listener, RestConfig, Settings, TokenIssuer, metrics, serve},
 };
 use alive_hive::{
-    GraphenePlain,
+    HiveNetwork,
     rpc::{HiveAccountKeys, RpcClient, RpcConfig},
 };
 use anyhow::{Context as _, bail, ensure};
@@ -23,9 +19,8 @@ use zeroize::Zeroizing;
 use crate::{
     asked_to_stop,
     chain::{Kind, known_network},
-    live,
-    login_chain::HiveLogin,
-    output, secret, secret_file,
+    db_api::{self, ApiChains, ReadyApi},
+    live, output,
 };
 
 /// Runs AliveDB: a GUN peer that browsers, streamers and nodes connect to at /gun, its graph on disk, and the REST API of
@@ -166,6 +161,24 @@ pub(crate) struct Args {
         value_name = "NETWORK"
     )]
     network: Kind,
+    /// Chat to follow, `NETWORK/AUTHOR/LINK`, for whoever is logged in: good requests for access are approved, and
+    /// `/fetchParticipantsKeys` tells who takes part.
+    #[arg(
+        long,
+        alias = "chat_listener",
+        env = "ALIVEDB_CHAT_LISTENER",
+        value_name = "NETWORK/AUTHOR/LINK"
+    )]
+    chat_listener: Option<String>,
+    /// API node of Blurt that is asked for the keys of its accounts in that chat.
+    #[arg(
+        long = "blurt-node",
+        aliases = ["blurt-api", "blurt_api"],
+        env = "ALIVEDB_BLURT_API",
+        value_delimiter = ',',
+        value_name = "URL"
+    )]
+    blurt_nodes: Vec<String>,
     /// Let other machines create users, log in, and push without a token. Whoever can, pushes as the user that is logged
     /// in.
     #[arg(long, env = "ALIVEDB_REMOTE_USERS")]
@@ -173,7 +186,9 @@ pub(crate) struct Args {
 }
 
 /// Settings of the original that this command has no use for.
-const WITHOUT_USE: [&str; 3] = ["chat_listener", "chat_middleware_enabled", "blurt_api"];
+const WITHOUT_USE: [&str; 1] = ["chat_middleware_enabled"];
+/// A client of the API waits for the answer.
+const DEADLINE: Duration = Duration::from_secs(10);
 
 impl Args {
     /// The settings, checked as the original's are.
@@ -190,6 +205,7 @@ impl Args {
             "auth_timeout_blocks" => Some(self.auth_timeout_blocks.clone()),
             "auth_identifier" => Some(self.auth_identifier.clone()),
             "auth_token_expiry" => Some(self.auth_token_expiry.clone()),
+            "chat_listener" => self.chat_listener.clone(),
             // The folder and the chain are read as they are given; the password only when somebody is to be logged in.
             _ => None,
         });
@@ -198,8 +214,6 @@ impl Args {
 
     /// Who gives out access tokens, if they are asked for.
     fn issuer(&self, settings: &Settings) -> anyhow::Result<Option<TokenIssuer>> {
-        /// A client of the API waits for the answer.
-        const DEADLINE: Duration = Duration::from_secs(10);
         if !settings.require_access_token {
             return Ok(None);
         }
@@ -212,31 +226,46 @@ impl Args {
             bail!("access tokens are for accounts of Hive");
         };
         ensure!(network.name == Network::hive(), "access tokens are for accounts of Hive");
-        let config = RpcConfig::new(&self.hive_nodes).context("--hive-node")?.deadline(DEADLINE);
-        let client = RpcClient::new(config)?.of_network(network.clone());
-        let secret = secret_file::read_or_make(&self.data.join("token-secret"), || {
-            Ok(Secret::generate().context("the system gives no randomness")?.1)
-        })?;
-        let secret = Secret::new(secret.trim().as_bytes()).with_context(|| {
-            format!("token-secret in {}: less than {} bytes", self.data.display(), Secret::MIN_LEN)
-        })?;
-        Ok(Some(TokenIssuer::new(
-            settings.tokens.clone(),
-            secret,
-            SharedAccountKeys::new(HiveAccountKeys::new(client.clone(), network)),
-            Arc::new(GraphenePlain),
-            SharedLoginChain::new(HiveLogin::new(client)),
-        )))
+        let client = client(&self.hive_nodes, "--hive-node")?;
+        let tokens = settings.tokens.clone();
+        Ok(Some(db_api::token_issuer(&self.data, client, network, tokens)?))
+    }
+
+    /// The chains that tell the keys of those who chat.
+    fn chains(&self, settings: &Settings) -> anyhow::Result<ApiChains> {
+        let mut chains = ApiChains::default();
+        let Some(chat) = &settings.chat_listener else { return Ok(chains) };
+        let Kind::Hive(hive) = self.network.clone() else {
+            bail!("--chat-listener is for chats of Hive and Blurt");
+        };
+        let asked = [
+            (hive, &self.hive_nodes, "--hive-node"),
+            (HiveNetwork::blurt(), &self.blurt_nodes, "--blurt-node"),
+        ];
+        for (network, nodes, flag) in asked {
+            let is_home = network.name == chat.network;
+            ensure!(!is_home || !nodes.is_empty(), "the chat of {chat} needs a node: give {flag}");
+            if nodes.is_empty() {
+                continue;
+            }
+            let client = client(nodes, flag)?.of_network(network.clone());
+            if is_home && network.name == Network::hive() {
+                chains.blacklists = Some(client.clone());
+            }
+            let keys = HiveAccountKeys::new(client, network);
+            let keys = CachedAccountKeys::new(keys, KeyCacheConfig::default());
+            chains.keys.push(SharedAccountKeys::new(keys));
+        }
+        Ok(chains)
     }
 
     fn password(&self) -> anyhow::Result<Zeroizing<String>> {
-        let file = self.login_password_file.as_deref();
-        let (text, from) =
-            secret::text_of(file, "ALIVEDB_LOGIN_PASSWORD", "Password of the AliveDB user: ")?;
-        let password = Zeroizing::new(text.trim_end_matches(['\r', '\n']).to_owned());
-        ensure!(!password.is_empty(), "{from}: the password is empty");
-        Ok(password)
+        db_api::password(self.login_password_file.as_deref(), "ALIVEDB_LOGIN_PASSWORD")
     }
+}
+
+fn client(nodes: &[String], flag: &'static str) -> anyhow::Result<RpcClient> {
+    Ok(RpcClient::new(RpcConfig::new(nodes).context(flag)?.deadline(DEADLINE))?)
 }
 
 pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
@@ -245,7 +274,7 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
         let variable = Settings::environment_name(name);
         if std::env::var_os(&variable).is_some_and(|value| !value.is_empty()) {
             output::warning(format_args!(
-                "{variable} is of no use here: this command follows no chat"
+                "{variable} is of no use here: every reader of a chat judges its messages"
             ));
         }
     }
@@ -274,15 +303,14 @@ async fn serve_until_stopped(
         peer.dial(url).await.context("--peer")?;
     }
     let config = RestConfig::default().remote_users(args.remote_users);
-    let database = Arc::new(peer.clone());
-    let api = match issuer {
-        None => RestApi::new(database, config),
-        Some(issuer) => RestApi::with_tokens(database, config, issuer),
-    };
-    log_in(args, settings, &api).await?;
-    let address = http.address();
     let cancel = CancellationToken::new();
-    let router = api.router().merge(metrics(peer.clone()));
+    let chat = settings.chat_listener.clone();
+    let ready = ReadyApi::new(peer, config, issuer, chat, args.chains(settings)?, &cancel)?;
+    if let Some(who) = settings.login_id.as_deref().or(settings.login_pub.as_deref()) {
+        db_api::log_in(&ready.api, who, &args.password()?).await?;
+    }
+    let address = http.address();
+    let router = ready.api.router().merge(metrics(peer.clone()));
     let server = tokio::spawn(serve(http, router, cancel.clone()));
     output::line(format_args!("peers at {}", relay.url()));
     output::line(format_args!("API at {}", url(address, &settings.http)));
@@ -297,27 +325,11 @@ async fn serve_until_stopped(
     asked_to_stop().await;
     cancel.cancel();
     server.await?;
+    ready.ended().await?;
     if let HttpAddress::Unix(path) = &settings.http {
         // Nobody listens on it any more; the next start would replace it.
         let _ = std::fs::remove_file(path);
     }
-    Ok(())
-}
-
-async fn log_in(args: &Args, settings: &Settings, api: &RestApi<Peer>) -> anyhow::Result<()> {
-    let who = match (&settings.login_id, &settings.login_pub) {
-        (None, None) => return Ok(()),
-        (Some(alias), _) => {
-            api.login(alias, &args.password()?).await.with_context(|| format!("user {alias}"))?;
-            alias
-        }
-        (None, Some(public)) => {
-            let done = api.login_by_key(public, &args.password()?).await;
-            done.with_context(|| format!("user {public}"))?;
-            public
-        }
-    };
-    output::line(format_args!("logged in as {who}"));
     Ok(())
 }
 
@@ -379,6 +391,8 @@ mod tests {
             "--auth_identifier=x",
             "--auth_token_expiry=9",
             "--hive_api=http://h",
+            "--chat_listener=hive/alice/s",
+            "--blurt_api=http://b",
         ]);
         let settings = args.settings().unwrap();
         assert_eq!((args.data, settings.peers.len()), ("d".into(), 2));
@@ -389,7 +403,8 @@ mod tests {
         let tokens = settings.tokens;
         assert_eq!((&*tokens.auth_identifier, tokens.timeout_blocks), ("x", 5));
         assert_eq!(tokens.expiry, Duration::from_secs(9));
-        assert_eq!(args.hive_nodes, ["http://h"]);
+        assert_eq!((&*args.hive_nodes[0], &*args.blurt_nodes[0]), ("http://h", "http://b"));
+        assert_eq!(settings.chat_listener, Some("hive/alice/s".parse().unwrap()));
     }
 
     #[test]

@@ -1,9 +1,25 @@
 //! `alive db` as its operator and its clients meet it: the calls of the original, kills, tokens, settings.
 
-use std::{path::Path, time::Duration};
+use std::{
+    io::Write as _,
+    path::Path,
+    process::{Output, Stdio},
+    sync::Arc,
+    time::Duration,
+};
 
-use alive_core::backend::SignatureScheme as _;
-use alive_hive::{GraphenePlain, PrivateKey, RecoverableSignature, Role, SignAlgorithm};
+use alive_chat::{ChatTransport as _, Entry, Family, Item, Moment, Networks, Rule};
+use alive_core::{Network, StreamId, backend::SignatureScheme as _};
+use alive_db::{
+    chat::ChatDb,
+    gun::{Peer, PeerConfig},
+    rest::{RestApi, RestConfig},
+    sea::UserSpace,
+};
+use alive_hive::{
+    GraphenePlain, HiveNetwork, PrivateKey, RecoverableSignature, Role, SignAlgorithm,
+    is_account_name,
+};
 use rstest::rstest;
 use serde_json::{Value, json};
 
@@ -224,6 +240,10 @@ async fn the_variables_of_the_original_are_understood() {
 #[case(&["--require-access-token", "--hive-node", "http://127.0.0.1:9", "--network", "avalon"], "accounts of Hive")]
 #[case(&["--gun-port", "70000"], "gun_port")]
 #[case(&["--peer", "ftp://files.example/gun"], "--peer")]
+#[case(&["--chat-listener", "hive/alice"], "chat_listener")]
+#[case(&["--chat-listener", "hive/alice/live"], "give --hive-node")]
+#[case(&["--chat-listener", "blurt/alice/live", "--hive-node", "http://127.0.0.1:9"], "give --blurt-node")]
+#[case(&["--chat-listener", "avalon/alice/live", "--hive-node", "http://127.0.0.1:9"], "needs a node of its network")]
 #[case(&["--login-id", "nobody"], "ALIVEDB_LOGIN_PASSWORD")]
 fn what_cannot_work_is_said_at_once(#[case] args: &[&str], #[case] what: &str) {
     let folder = tempfile::tempdir().unwrap();
@@ -262,8 +282,8 @@ fn a_user_who_is_not_there_is_not_logged_in() {
     assert!(!said.contains(PASSWORD), "{said}");
 }
 
-/// What an account signs for a token: over the head of the chain, or so many blocks before.
-async fn login_message(chain: &str, link: &str, before: u64) -> String {
+/// What alice, whose password this is, signs for a token: over the head of the chain, or so many blocks before.
+pub(crate) async fn login_message(chain: &str, password: &str, link: &str, before: u64) -> String {
     let ask = async |method: &str, params: Value| {
         let ask = json!({ "jsonrpc": "2.0", "method": method, "params": params, "id": 1 });
         let answer = client().post(chain).json(&ask).send().await.unwrap();
@@ -275,7 +295,7 @@ async fn login_message(chain: &str, link: &str, before: u64) -> String {
     let block = ask("condenser_api.get_block", json!([num])).await;
     let id = block["block_id"].as_str().unwrap();
     let signed = format!("alice:{link}:alivedb_login:hive:{num}:{id}");
-    let key = PrivateKey::from_password("alice", Role::Posting, "alice").unwrap();
+    let key = PrivateKey::from_password("alice", Role::Posting, password).unwrap();
     let digest = GraphenePlain.digest(signed.as_bytes());
     format!("{signed}:{}", RecoverableSignature::sign(&digest, &key, SignAlgorithm::Dhive))
 }
@@ -295,7 +315,7 @@ async fn accounts_of_the_chain_push_with_a_token() {
     let more = [&args[..], &["--auth-timeout-blocks", "200"]].concat();
     let db = Db::start(folder.path(), &more, &[]);
     let public = db.create_user().await;
-    let message = login_message(&chain, "s", 0).await;
+    let message = login_message(&chain, "alice", "s", 0).await;
     let (status, got) = token(&db, message.clone()).await;
     assert_eq!((status, &got["error"]), (200, &Value::Null), "{got}");
     let token_text = got["access_token"].as_str().unwrap().to_owned();
@@ -309,9 +329,9 @@ async fn accounts_of_the_chain_push_with_a_token() {
         (400, json!({ "error": text }))
     };
     assert_eq!(token(&db, message.clone()).await, why("Signature was used before"));
-    let stolen = login_message(&chain, "s", 0).await.replace("alice:", "bob:");
+    let stolen = login_message(&chain, "alice", "s", 0).await.replace("alice:", "bob:");
     assert_eq!(token(&db, stolen).await, why("Invalid signature"));
-    let other = login_message(&chain, "s", 0).await.replacen(":s:", ":t:", 1);
+    let other = login_message(&chain, "alice", "s", 0).await.replacen(":s:", ":t:", 1);
     assert_eq!(token(&db, other).await, why("Invalid signature"));
 
     // The secret is in a file of its own, for its owner only, and lasts.
@@ -330,12 +350,154 @@ async fn accounts_of_the_chain_push_with_a_token() {
     // Blocks go on; what was signed grows old.
     let strict = [&args[..], &["--auth-timeout-blocks", "1"]].concat();
     let db = Db::start(folder.path(), &strict, &[]);
-    let old = login_message(&chain, "s", 8).await;
+    let old = login_message(&chain, "alice", "s", 8).await;
     assert_eq!(token(&db, old).await, why("Block info specified timed out"));
     // Without the chain nobody gets in.
-    let message = login_message(&chain, "s", 0).await;
+    let message = login_message(&chain, "alice", "s", 0).await;
     devnet.kill();
     assert_eq!(token(&db, message).await, why("Failed to verify signature"));
+}
+
+/// The keys of an account whose password is its name, as the API lists them.
+pub(crate) fn account_keys(name: &str, password: &str) -> Value {
+    let key = |role| PrivateKey::from_password(name, role, password).unwrap().public_key();
+    let text = |role| key(role).to_text(&HiveNetwork::hive().key_prefix);
+    json!([text(Role::Posting), text(Role::Active), text(Role::Owner)])
+}
+
+/// A chat on a development chain, followed by a server.
+struct Chat {
+    _devnet: Running,
+    chain: String,
+    db: Db,
+    public: String,
+    _folder: tempfile::TempDir,
+}
+
+impl Chat {
+    const ID: &str = "hive/alice/live";
+
+    async fn start() -> Self {
+        let accounts =
+            ["--account", "alice:alice", "--account", "bob:bob", "--account", "carol:carol"];
+        let devnet = ["devnet", "--listen", "127.0.0.1:0", "--block-time", "200ms"];
+        let mut devnet = Running::start(alive(&[&devnet[..], &accounts].concat()));
+        let chain = devnet.line("listening on ");
+        let folder = tempfile::tempdir().unwrap();
+        let more = ["--network", "devnet", "--hive-node", &chain, "--chat-listener", Self::ID];
+        let db = Db::start(folder.path(), &more, &[]);
+        let nobody = (401, json!({ "error": "Not logged in" }));
+        assert_eq!(db.get("/fetchParticipantsKeys").await, nobody);
+        let public = db.create_user().await;
+        Self { _devnet: devnet, chain, db, public, _folder: folder }
+    }
+
+    /// Asks for access with an account's key, says something once it is there, and leaves.
+    fn join(&self, name: &str, key_of: &str, wait: &str) -> Output {
+        let key = PrivateKey::from_password(key_of, Role::Posting, key_of).unwrap();
+        let mut command =
+            alive(&["chat", "join", Self::ID, "--as", name, "--leave", "--wait", wait]);
+        command
+            .args(["--live-peer", &self.db.gun, "--pub", &self.public])
+            .args(["--network", "devnet", "--hive-node", &self.chain])
+            .env("ALIVE_POSTING_KEY", key.to_wif().as_str())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        writeln!(child.stdin.take().unwrap(), "hello").unwrap();
+        child.wait_with_output().unwrap()
+    }
+
+    /// Waits until these accounts take part, no others, and their keys are told.
+    async fn told(&self, names: &[&str]) {
+        let accounts = names.iter().map(|name| ((*name).to_owned(), account_keys(name, name)));
+        let want = json!({ "hive": accounts.collect::<serde_json::Map<_, _>>() });
+        let mut last = Value::Null;
+        let waiting = async {
+            loop {
+                let (status, told) = self.db.get("/fetchParticipantsKeys").await;
+                assert_eq!(status, 200, "{told}");
+                if told == want {
+                    return;
+                }
+                last = told;
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        };
+        let done = tokio::time::timeout(Duration::from_mins(1), waiting).await.is_ok();
+        assert!(done, "not {names:?}: {last}");
+    }
+}
+
+/// The streamer's server approves whoever asks with a good signature, and tells who takes part; whom he bans does not.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_takes_part_in_the_chat_that_is_followed_is_told_with_his_keys() {
+    let chat = Chat::start().await;
+    chat.told(&["alice"]).await;
+    let forged = chat.join("carol", "bob", "3");
+    assert!(!forged.status.success(), "carol's name with bob's key");
+    let joined = chat.join("bob", "bob", "60");
+    assert!(joined.status.success(), "{}", String::from_utf8_lossy(&joined.stderr));
+    chat.told(&["alice", "bob"]).await;
+
+    // The streamer bans him from elsewhere, and he stays banned.
+    let peer = Peer::start(PeerConfig::default(), UserSpace::default()).unwrap();
+    peer.dial(&chat.db.gun).await.unwrap();
+    let user = RestApi::new(Arc::new(peer.clone()), RestConfig::default());
+    user.login("streamer", PASSWORD).await.unwrap();
+    let keys = user.logins().borrow().clone().unwrap();
+    assert_eq!(keys.public().to_string(), chat.public);
+    let family = Family::new(Network::hive(), GraphenePlain, is_account_name);
+    let networks = Networks::new([family]).unwrap();
+    let rules = ChatDb::new(Arc::new(peer.clone()), networks.clone())
+        .with_streamer(keys.public().clone())
+        .with_user(Arc::clone(&keys));
+    let entry = Entry {
+        author: chat.public.parse().unwrap(),
+        rule: Rule::Participant(networks.account("hive", "bob").unwrap()),
+        value: 0.0,
+        state: Moment::EPOCH,
+    };
+    let id: StreamId = Chat::ID.parse().unwrap();
+    rules.publish(&id, Item::Entry(entry)).await.unwrap();
+    chat.told(&["alice"]).await;
+    assert!(!chat.join("bob", "bob", "3").status.success(), "he is banned");
+    let joined = chat.join("carol", "carol", "60");
+    assert!(joined.status.success(), "{}", String::from_utf8_lossy(&joined.stderr));
+    chat.told(&["alice", "carol"]).await;
+
+    // Another user has another list, in which nobody is banned: who has asked is approved there, too.
+    let other = json!({ "id": "another", "key": PASSWORD });
+    assert_eq!(chat.db.post("/createUser", other).await.0, 200);
+    chat.told(&["alice", "bob", "carol"]).await;
+    let back = json!({ "id": "streamer", "key": PASSWORD });
+    assert_eq!(chat.db.post("/loginUser", back).await.0, 200);
+    chat.told(&["alice", "carol"]).await;
+    peer.stop().await;
+    assert!(chat.db.running.terminate().success());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_chat_nobody_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let db = Db::start(folder.path(), &[], &[]);
+    db.create_user().await;
+    let off = (500, json!({ "error": "Live chat functionality not enabled" }));
+    assert_eq!(db.get("/fetchParticipantsKeys").await, off);
+}
+
+/// A chain that is away is said to be, and does not end the server.
+#[tokio::test(flavor = "multi_thread")]
+async fn participants_are_not_told_while_their_chain_is_away() {
+    let folder = tempfile::tempdir().unwrap();
+    let more = ["--hive-node", "http://127.0.0.1:9", "--chat-listener", "hive/alice/live"];
+    let db = Db::start(folder.path(), &more, &[]);
+    db.create_user().await;
+    let away = (503, json!({ "error": "Participants cannot be told now" }));
+    assert_eq!(db.get("/fetchParticipantsKeys").await, away);
+    assert_eq!(db.get("/").await.0, 200);
+    assert!(db.running.terminate().success());
 }
 
 #[test]
