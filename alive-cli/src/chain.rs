@@ -374,6 +374,20 @@ impl Chain {
         Ok(RpcClient::new(config)?)
     }
 
+    /// Asks those nodes for others who wait for the answer with limits of their own. Nodes of another chain are left out.
+    pub(crate) fn forwarding_client(&self) -> anyhow::Result<RpcClient> {
+        /// Below the minute after which clients give up.
+        const DEADLINE: Duration = Duration::from_secs(30);
+        /// Of one node, so that there is time for another one.
+        const TIMEOUT: Duration = Duration::from_secs(10);
+        /// A full block fits.
+        const MAX_ANSWER: usize = 8 << 20;
+        let network = self.hive()?.clone();
+        let config = RpcConfig::new(&self.nodes).context("--hive-node")?;
+        let config = config.deadline(DEADLINE).timeout(TIMEOUT).max_answer(MAX_ANSWER);
+        Ok(RpcClient::new(config)?.of_network(network))
+    }
+
     pub(crate) fn avalon_client(&self) -> anyhow::Result<avalon::RpcClient> {
         let config = avalon::RpcConfig::new(&self.nodes).context("--avalon-node")?;
         Ok(avalon::RpcClient::new(config)?)

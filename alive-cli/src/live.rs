@@ -50,6 +50,11 @@ impl LiveArgs {
         if !self.is_on() {
             return Ok(None);
         }
+        self.start_peer(graph).await.map(Some)
+    }
+
+    /// Starts the peer, even if nobody is to reach it but this process.
+    pub(crate) async fn start_peer(&self, graph: Option<&Path>) -> anyhow::Result<LivePeer> {
         let peer = LivePeer { peer: open_peer(graph).await? };
         if let Some(address) = self.live_listen {
             let url = peer.listen(address).await?;
@@ -58,7 +63,7 @@ impl LiveArgs {
         for url in &self.live_peers {
             peer.dial(url).await.context("--live-peer")?;
         }
-        Ok(Some(peer))
+        Ok(peer)
     }
 }
 
@@ -101,6 +106,11 @@ impl LivePeer {
     /// One that forgets everything when it stops.
     pub(crate) async fn in_memory() -> anyhow::Result<Self> {
         Ok(Self { peer: open_peer(None).await? })
+    }
+
+    /// The peer itself.
+    pub(crate) fn peer(&self) -> &Peer {
+        &self.peer
     }
 
     /// Takes connections of other peers; gives the URL to dial.

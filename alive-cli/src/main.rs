@@ -25,6 +25,7 @@ mod key;
 mod live;
 mod login_chain;
 mod node;
+mod node_faces;
 mod output;
 mod post;
 mod progress;
@@ -83,7 +84,7 @@ enum Command {
     /// Makes, derives and checks keys.
     Key(key::Args),
     /// Indexes a chain and serves playlists and content.
-    Node(node::Args),
+    Node(Box<node::Args>),
     /// Makes, changes or shows the post that tells people of a stream.
     Post(post::Args),
     /// Serves and checks a block store.
@@ -116,7 +117,7 @@ fn main() -> ExitCode {
         Command::End(args) => block_on(configure::run_end(args)),
         Command::Export(args) => block_on(archive::export(args)),
         Command::Import(args) => block_on(archive::import(args)),
-        Command::Node(args) => block_on(node::run(args)),
+        Command::Node(args) => block_on(node::run(*args)),
         Command::Post(args) => block_on(post::run(args)),
         Command::Store(args) => block_on(store::run(args)),
         Command::Stream(args) => block_on(stream::run(args)),

@@ -17,16 +17,18 @@ use alive_node::{
     SharedContentReader,
 };
 use alive_playlist::ListSettings;
-use alive_storage::{
-    DiskStorage, GatewayOptions, GatewayStorage,
-    serve::{Face, FaceConfig},
-};
-use anyhow::{Context as _, ensure};
-use tokio::{net::TcpListener, task::JoinHandle};
+use alive_storage::{DiskStorage, GatewayOptions, GatewayStorage};
+use anyhow::Context as _;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    asked_to_stop, chain::ChainArgs, haf::HafArgs, index::IndexArgs, live::LiveArgs, output,
+    asked_to_stop,
+    chain::ChainArgs,
+    haf::HafArgs,
+    index::IndexArgs,
+    live::LiveArgs,
+    node_faces::{Behind, FaceArgs},
+    output,
 };
 
 /// Follows a chain, fetches and checks the chunks of every stream, and serves playlists at /stream/AUTHOR/LINK.m3u8.
@@ -53,10 +55,6 @@ pub(crate) struct Args {
     /// Gateway that playlists send players to; by default where the content comes from.
     #[arg(long, env = "ALIVE_GATEWAY", value_name = "URL")]
     gateway: Option<GatewayUrl>,
-    /// Where to answer Kubo's RPC over the node's own block store, so that streamers can upload to it: only the machine
-    /// itself, since whoever reaches it can write. `alive store serve` has one with a token.
-    #[arg(long, env = "ALIVE_IPFS_LISTEN", value_name = "ADDRESS", conflicts_with = "content")]
-    ipfs_listen: Option<SocketAddr>,
     /// The first block to read.
     #[arg(long, env = "ALIVE_FROM_BLOCK", default_value_t = 1, value_name = "BLOCK")]
     from_block: u32,
@@ -70,6 +68,8 @@ pub(crate) struct Args {
     index: IndexArgs,
     #[command(flatten)]
     live: LiveArgs,
+    #[command(flatten)]
+    faces: FaceArgs,
     #[command(flatten)]
     limits: LimitArgs,
     #[command(flatten)]
@@ -161,9 +161,15 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
     let chains = args.chain.chains()?;
     let primary = chains.first().context("no network")?.network().clone();
     let sources = args.haf.block_sources(&chains, args.from_block)?;
-    let live = args.live.start(Some(&args.data.join("live.redb"))).await.context("live layer")?;
+    let graph = args.data.join("live.redb");
+    let live = if args.faces.need_live() {
+        args.live.start_peer(Some(&graph)).await.map(Some)
+    } else {
+        args.live.start(Some(&graph)).await
+    };
+    let live = live.context("live layer")?;
     let followed = live.as_ref().map(|live| live.reader(index.store()));
-    let mut face = None;
+    let mut store = None;
     let mut backends = match &args.content[..] {
         gateways @ [_, ..] => {
             let gateways =
@@ -173,7 +179,7 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
         [] => {
             let content = DiskStorage::open_dir(args.data.join("store"))
                 .with_context(|| format!("block store in {}", args.data.display()))?;
-            face = Some(content.clone());
+            store = Some(content.clone());
             index
                 .backends(SharedStorage::new(content.clone()), sources)
                 .content(SharedContentReader::new(content))
@@ -202,34 +208,16 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
         output::line(format_args!("metrics on http://{address}/metrics"));
     }
     let cancel = CancellationToken::new();
-    let face = match face.zip(args.ipfs_listen) {
-        Some((store, address)) => Some(serve_face(store, address, cancel.clone()).await?),
-        None => None,
-    };
+    let behind = Behind { chains: &chains, data: &args.data, live: live.as_ref(), store };
+    let faces = args.faces.start(behind, &cancel).await?;
     asked_to_stop().await;
     cancel.cancel();
     node.shutdown().await;
+    faces.ended().await?;
     if let Some(live) = live {
         live.stop().await;
     }
-    if let Some(face) = face {
-        face.await?;
-    }
     Ok(())
-}
-
-/// Answers Kubo's RPC to the machine itself until it is cancelled.
-async fn serve_face(
-    store: DiskStorage,
-    address: SocketAddr,
-    cancel: CancellationToken,
-) -> anyhow::Result<JoinHandle<()>> {
-    ensure!(address.ip().is_loopback(), "--ipfs-listen {address} is no loopback address");
-    let listener = TcpListener::bind(address).await;
-    let listener = listener.with_context(|| format!("cannot listen on {address}"))?;
-    let router = Face::new(store, FaceConfig::default()).router();
-    output::line(format_args!("ipfs on http://{}", listener.local_addr()?));
-    Ok(tokio::spawn(alive_node::serve(listener, router, ServerLimits::default(), cancel)))
 }
 
 /// A server for the content of a store alone: it indexes nothing.

@@ -6,6 +6,10 @@ mod cluster;
 mod commands;
 mod cost;
 mod db;
+mod faces;
+#[path = "../../../alive-hive/tests/real_clients/packages.rs"]
+#[expect(dead_code, reason = "the clients in JavaScript are not run here")]
+mod hive_clients;
 mod kill;
 mod latency;
 mod live;
@@ -25,6 +29,7 @@ mod postgres;
 #[path = "../../../alive-storage/tests/remote/server.rs"]
 #[expect(dead_code, reason = "the portal needs a part of it")]
 mod server;
+mod service;
 mod storage;
 mod support;
 mod two_chains;

@@ -5,7 +5,7 @@ use std::{path::Path, process::Command};
 use crate::support::{Running, alive, has, playlist, sample};
 
 /// Decodes everything and counts the pictures.
-fn frames(input: &str) -> u64 {
+pub(crate) fn frames(input: &str) -> u64 {
     let output = Command::new("ffprobe")
         .args(["-v", "error", "-select_streams", "v:0", "-count_frames"])
         .args(["-show_entries", "stream=nb_read_frames", "-of", "csv=p=0"])

@@ -57,6 +57,11 @@ impl Running {
         self.child.wait().unwrap()
     }
 
+    /// Waits for its end, and tells how it ended.
+    pub(crate) fn wait(mut self) -> std::process::ExitStatus {
+        self.child.wait().unwrap()
+    }
+
     /// `SIGKILL` on Unix: the program cannot do anything about it.
     pub(crate) fn kill(mut self) {
         self.child.kill().unwrap();
