@@ -42,7 +42,7 @@ use alive_core::{
 use alive_storage::{SharedContentReader, serve::Gateway};
 use axum::{
     Router,
-    extract::State,
+    extract::{MatchedPath, State},
     http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header},
     middleware,
     response::{IntoResponse as _, Response},
@@ -83,6 +83,8 @@ pub(crate) struct Api {
     visitors: Arc<Visitors>,
     #[cfg(feature = "stake")]
     renditions: Option<crate::renditions::RenditionDesk>,
+    #[cfg(feature = "chat")]
+    chat: Option<(crate::chat::ChatRooms, crate::chat::Senders)>,
     /// How long an answer may take to begin, where the answer itself does not wait for something.
     timeout: Duration,
 }
@@ -116,6 +118,8 @@ impl Api {
             visitors: Arc::new(Visitors::new(&ServerLimits::default())),
             #[cfg(feature = "stake")]
             renditions: None,
+            #[cfg(feature = "chat")]
+            chat: None,
             timeout: Duration::MAX,
         }
     }
@@ -129,6 +133,16 @@ impl Api {
     #[cfg(feature = "stake")]
     pub(crate) fn desk(self, renditions: Option<crate::renditions::RenditionDesk>) -> Self {
         Self { renditions, ..self }
+    }
+
+    /// With chats.
+    #[cfg(feature = "chat")]
+    pub(crate) fn rooms(self, chat: Option<crate::chat::ChatRooms>) -> Self {
+        let chat = chat.map(|rooms| {
+            let senders = rooms.senders();
+            (rooms, senders)
+        });
+        Self { chat, ..self }
     }
 
     /// With counts and visitors that the server knows, too.
@@ -214,8 +228,14 @@ fn cors() -> CorsLayer {
     ];
     CorsLayer::new()
         .allow_origin(Any)
-        .allow_methods([Method::GET, Method::HEAD])
-        .allow_headers([header::RANGE, header::IF_NONE_MATCH, header::CACHE_CONTROL])
+        // What is posted counts by its signature, whatever page it comes from.
+        .allow_methods([Method::GET, Method::HEAD, Method::POST])
+        .allow_headers([
+            header::RANGE,
+            header::IF_NONE_MATCH,
+            header::CACHE_CONTROL,
+            header::CONTENT_TYPE,
+        ])
         .expose_headers(exposed.into_iter().chain(Gateway::EXPOSED).collect::<Vec<_>>())
         .max_age(PREFLIGHT)
         // Nothing depends on the origin, so caches need not keep an answer for each. Source: `spec/livepeer.md`, 5.2.
@@ -226,9 +246,18 @@ async fn not_found() -> Response {
     error(StatusCode::NOT_FOUND, "not found")
 }
 
-async fn not_allowed() -> Response {
-    let mut response = error(StatusCode::METHOD_NOT_ALLOWED, "only GET and HEAD are allowed");
-    response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("GET, HEAD"));
+async fn not_allowed(route: Option<MatchedPath>) -> Response {
+    let (text, methods) = match route.as_ref().map(MatchedPath::as_str) {
+        #[cfg(feature = "chat")]
+        Some(route) if route.ends_with("/chat") => {
+            ("only GET, HEAD and POST are allowed", "GET, HEAD, POST")
+        }
+        #[cfg(feature = "chat")]
+        Some(route) if route.ends_with("/chat/requests") => ("only POST is allowed", "POST"),
+        _ => ("only GET and HEAD are allowed", "GET, HEAD"),
+    };
+    let mut response = error(StatusCode::METHOD_NOT_ALLOWED, text);
+    response.headers_mut().insert(header::ALLOW, HeaderValue::from_static(methods));
     response
 }
 

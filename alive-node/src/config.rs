@@ -283,6 +283,9 @@ pub struct Backends {
     pub live: Option<SharedLiveCache>,
     /// Which accounts exist besides those that ever signed an operation of this protocol.
     pub accounts: Option<SharedAccountKeys>,
+    /// The chats beside the player. Without it there are none.
+    #[cfg(feature = "chat")]
+    pub chat: Option<crate::chat::ChatRooms>,
     /// The content to serve under `/ipfs/`. Archives show as gaps what it lacks, see [`NodeConfig::presence`].
     pub content: Option<SharedContentReader>,
     /// Where chunks that were read are kept.
@@ -304,6 +307,8 @@ impl Backends {
             sources: Vec::new(),
             live: None,
             accounts: None,
+            #[cfg(feature = "chat")]
+            chat: None,
             content: None,
             chunks: None,
             #[cfg(feature = "postgres")]
@@ -338,6 +343,13 @@ impl Backends {
     #[must_use]
     pub fn accounts(self, accounts: SharedAccountKeys) -> Self {
         Self { accounts: Some(accounts), ..self }
+    }
+
+    /// Sets the chats beside the player.
+    #[cfg(feature = "chat")]
+    #[must_use]
+    pub fn chat(self, chat: crate::chat::ChatRooms) -> Self {
+        Self { chat: Some(chat), ..self }
     }
 
     /// Sets the content to serve.

@@ -3,6 +3,8 @@
 mod accounts;
 mod api;
 mod archive;
+#[cfg(feature = "chat")]
+mod chat;
 mod clock;
 mod config;
 #[cfg(feature = "testing")]
@@ -31,6 +33,8 @@ mod visitors;
 
 pub use alive_storage::{ContentReader, SharedContentReader};
 pub use archive::{ArchiveError, StreamArchive, archived_stream, export_stream, import_stream};
+#[cfg(feature = "chat")]
+pub use chat::{ChatConfig, ChatRooms};
 pub use config::{Backends, NodeConfig, Rate, ServerLimits};
 pub use event::NodeEvent;
 pub use indexer::{IndexError, Indexer, Progress};

@@ -102,6 +102,8 @@ impl Node {
             config.playlists.list.gateway.as_ref(),
             config.pages,
         );
+        #[cfg(feature = "chat")]
+        let pages = pages.chat(backends.chat.clone());
         let playlists = Playlists::new(
             backends.store.clone(),
             resolver.clone(),
@@ -152,6 +154,16 @@ impl Node {
         .pages(pages);
         #[cfg(feature = "stake")]
         let api = api.desk(backends.renditions);
+        #[cfg(feature = "chat")]
+        let api = api.rooms(backends.chat.clone());
+        #[cfg(feature = "chat")]
+        if let Some(chat) = backends.chat {
+            let cancel = cancel.clone();
+            running.tasks.spawn(async move {
+                cancel.cancelled().await;
+                chat.stop().await;
+            });
+        }
         let visitors = Arc::new(Visitors::new(&config.limits));
         let api = api.counted(metrics.clone(), Arc::clone(&visitors));
         running.tasks.spawn(metrics.clone().follow(running.events(), cancel.clone()));

@@ -13,6 +13,8 @@
 
 mod address;
 mod assets;
+#[cfg(feature = "chat")]
+mod chat;
 mod config;
 mod document;
 mod home;
@@ -22,7 +24,7 @@ mod watch;
 use std::sync::Arc;
 
 use alive_core::{
-    GatewayUrl, StreamId,
+    GatewayUrl, StreamId, StreamInfo,
     backend::{SharedStreamStore, StreamStore as _},
 };
 use axum::{
@@ -52,6 +54,8 @@ struct Shared {
     gateways: Vec<String>,
     /// The policies of the watch page and of the embedded player.
     policies: [HeaderValue; 2],
+    #[cfg(feature = "chat")]
+    chat: Option<crate::chat::ChatRooms>,
 }
 
 type Path = Result<RawPathParams, RawPathParamsRejection>;
@@ -76,7 +80,29 @@ impl Pages {
             [String::new()].into_iter().chain(named).collect()
         };
         let clock = Clock::start();
-        Self(Arc::new(Shared { store, clock, config, gateways, policies }))
+        Self(Arc::new(Shared {
+            store,
+            clock,
+            config,
+            gateways,
+            policies,
+            #[cfg(feature = "chat")]
+            chat: None,
+        }))
+    }
+
+    /// With chats beside the player.
+    #[cfg(feature = "chat")]
+    pub(crate) fn chat(self, chat: Option<crate::chat::ChatRooms>) -> Self {
+        let Shared { store, clock, config, gateways, policies, .. } = &*self.0;
+        Self(Arc::new(Shared {
+            store: store.clone(),
+            clock: *clock,
+            config: config.clone(),
+            gateways: gateways.clone(),
+            policies: policies.clone(),
+            chat,
+        }))
     }
 
     /// Their routes but `/`; none when the configuration wants none.
@@ -120,12 +146,31 @@ impl Pages {
             Err(why) => return self.failed(headers, &why),
         };
         let site = Site::of(self.0.config.public_url.as_ref(), headers);
-        let page = watch::Page { id: &id, info: &stored.info, site, gateways: &self.0.gateways };
+        let page = watch::Page {
+            id: &id,
+            info: &stored.info,
+            site,
+            gateways: &self.0.gateways,
+            chat: self.chat_beside(&id, &stored.info),
+        };
         let page = match framing {
             Framing::Anywhere => page.embedded(),
             Framing::Nowhere => page.whole(),
         };
         self.answer(StatusCode::OK, page, framing, headers)
+    }
+
+    /// The chat of a stream, if it has one here.
+    #[cfg(feature = "chat")]
+    fn chat_beside(&self, id: &StreamId, info: &StreamInfo) -> Option<Markup> {
+        let rooms = self.0.chat.as_ref()?;
+        rooms.key_of(id, info).map(|_| chat::beside(id, rooms))
+    }
+
+    #[cfg(not(feature = "chat"))]
+    #[expect(clippy::unused_self, reason = "with the feature chat it is used")]
+    fn chat_beside(&self, _: &StreamId, _: &StreamInfo) -> Option<Markup> {
+        None
     }
 
     fn no_stream(&self, headers: &HeaderMap) -> Response {

@@ -71,7 +71,7 @@ impl Api {
         self.visitors.admit(self.source(request)?).err().map(|wait| self.too_many(wait))
     }
 
-    fn too_many(&self, wait: Duration) -> Response {
+    pub(super) fn too_many(&self, wait: Duration) -> Response {
         self.metrics.limited();
         let mut response =
             error(StatusCode::TOO_MANY_REQUESTS, "too many requests from this address");

@@ -33,7 +33,7 @@ const ANY: &str = "/v1/networks/{network}/streams/{author}/{link}";
 /// What every route may answer when it cannot do what is asked. 404 goes to those with a name in their path.
 const PROBLEMS: [(&str, &str); 5] = [
     ("400", "The request has no meaning; `detail` says why"),
-    ("405", "Only GET and HEAD are allowed"),
+    ("405", "The method is not allowed; `Allow` says which are"),
     ("414", "Path and query are too long"),
     ("429", "Too many requests from this address; `Retry-After` says when to come back"),
     ("503", "The node cannot answer now; the same request may succeed later"),
@@ -49,6 +49,7 @@ const PROBLEMS: [(&str, &str); 5] = [
     ),
     components(schemas(Problem<'_>)),
     tags(
+        (name = "chat", description = "What is said beside a stream"),
         (name = "events", description = "What happens, as server-sent events"),
         (name = "operations", description = "For those who run the node"),
         (name = "streams", description = "Streams and what they are made of"),
@@ -88,7 +89,14 @@ pub(super) fn routes() -> Routes {
 }
 
 fn of_stream() -> OpenApiRouter<Arc<Api>> {
-    OpenApiRouter::new()
+    let router = OpenApiRouter::new();
+    #[cfg(feature = "chat")]
+    let router = router
+        .routes(routes!(v1::chat::now, v1::chat::say))
+        .routes(routes!(v1::chat::events))
+        .routes(routes!(v1::chat::accounts))
+        .routes(routes!(v1::chat::ask));
+    router
         .routes(routes!(v1::stream::info))
         .routes(routes!(v1::stream::chunks))
         .routes(routes!(v1::stream::health))
@@ -103,7 +111,12 @@ fn waiting() -> OpenApiRouter<Arc<Api>> {
 
 /// Adds what all routes have in common, and a name of its own for the second way to a stream.
 fn complete(path: &str, item: &mut PathItem) {
-    let Some(operation) = &mut item.get else { return };
+    for operation in [&mut item.get, &mut item.post].into_iter().flatten() {
+        complete_operation(path, operation);
+    }
+}
+
+fn complete_operation(path: &str, operation: &mut Operation) {
     let names = path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'));
     let mut named = false;
     for name in names {

@@ -1,6 +1,8 @@
 //! Our own routes, described at `/v1/openapi.json`: what happens on the node, and streams, of any network. See
 //! [`openapi`](super::openapi) for their places.
 
+#[cfg(feature = "chat")]
+pub(super) mod chat;
 pub(super) mod list;
 pub(super) mod networks;
 pub(super) mod stream;

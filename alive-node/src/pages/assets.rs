@@ -1,7 +1,7 @@
 //! What the pages are made of: scripts and styles that come with the program.
 //!
 //! Their addresses hold a hash of all of them, so browsers and caches keep them for ever, and a page never meets parts of
-//! another version. hls.js is a copy of the published file; `assets/hls.VERSION.txt` tells of which.
+//! another version. hls.js and noble-secp256k1 are copies of the published files; `assets/*.VERSION.txt` tell of which.
 
 use std::{
     io::Write as _,
@@ -47,6 +47,13 @@ const TEXT: &str = "text/plain; charset=utf-8";
 const ASSETS: &[Asset] = assets! {
     "attestation.mjs": SCRIPT,
     "car.mjs": SCRIPT,
+    "chat-account.mjs": SCRIPT,
+    "chat-log.mjs": SCRIPT,
+    "chat-sign.mjs": SCRIPT,
+    "chat-text.mjs": SCRIPT,
+    "chat-verify.mjs": SCRIPT,
+    "chat.css": STYLE,
+    "chat.mjs": SCRIPT,
     "cid.mjs": SCRIPT,
     "errors.mjs": SCRIPT,
     "gateways.mjs": SCRIPT,
@@ -56,6 +63,9 @@ const ASSETS: &[Asset] = assets! {
     "hls.worker.js": SCRIPT,
     "icon.svg": "image/svg+xml",
     "loader.mjs": SCRIPT,
+    "secp256k1.LICENSE.txt": TEXT,
+    "secp256k1.VERSION.txt": TEXT,
+    "secp256k1.mjs": SCRIPT,
     "sha256.mjs": SCRIPT,
     "style.css": STYLE,
     "unixfs.mjs": SCRIPT,
@@ -152,16 +162,19 @@ impl Text {
 mod tests {
     use super::*;
 
-    /// What `assets/hls.VERSION.txt` says of a copied file.
+    /// What the `VERSION.txt` of a package says of a copied file.
     fn recorded(name: &str) -> &'static str {
-        let text = include_str!("assets/hls.VERSION.txt");
+        let text = match name {
+            "secp256k1.mjs" => include_str!("assets/secp256k1.VERSION.txt"),
+            _ => include_str!("assets/hls.VERSION.txt"),
+        };
         let line = text.lines().find(|line| line.ends_with(name)).unwrap();
         line.split(' ').next().unwrap()
     }
 
     #[test]
-    fn the_player_is_the_published_one() {
-        for name in ["hls.light.min.mjs", "hls.worker.js"] {
+    fn copied_files_are_the_published_ones() {
+        for name in ["hls.light.min.mjs", "hls.worker.js", "secp256k1.mjs"] {
             let asset = ASSETS.iter().find(|asset| asset.name == name).unwrap();
             let digest = data_encoding::HEXLOWER.encode(&Sha256::digest(asset.bytes));
             assert_eq!(digest, recorded(name), "{name}");

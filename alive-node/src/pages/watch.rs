@@ -19,6 +19,8 @@ pub(super) struct Page<'p> {
     pub(super) site: Site,
     /// Where segments come from, best first; an empty one is this node.
     pub(super) gateways: &'p [String],
+    /// What stands beside the player.
+    pub(super) chat: Option<Markup>,
 }
 
 impl Page<'_> {
@@ -36,8 +38,7 @@ impl Page<'_> {
                         (share(&self.address("watch"), &self.address("embed")))
                         (keys())
                     }
-                    // The chat's place; it is shown when there is one.
-                    aside #chat .chat aria-label="Chat" hidden {}
+                    @if let Some(chat) = &self.chat { (chat) }
                 }
             }
         };

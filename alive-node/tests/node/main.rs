@@ -3,6 +3,9 @@
 
 mod api;
 mod attack;
+mod chat;
+#[expect(dead_code, reason = "the tests of the pages need more of it")]
+mod chatters;
 mod delivery;
 mod gateway;
 mod halive;

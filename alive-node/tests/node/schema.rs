@@ -4,10 +4,12 @@
 use std::{fs, fs::File, path::Path, process::Command, thread, time::Duration};
 
 use alive_core::memory::MemoryStreamStore;
+use alive_node::ChatConfig;
 
 use crate::{
+    chatters::{Chatters, configure_chat},
     support::{push_segment, segments},
-    v1::{index, now, over},
+    v1::{index, now, with},
 };
 
 /// Sources of the tester: a list of packages with their hashes.
@@ -21,6 +23,7 @@ async fn every_answer_is_as_described() {
     let named = |op: &str| op.replace(r#""link":"s""#, r#""link":"stream1""#);
     let ops = [
         ("alice", named(r#"{"op":2,"link":"s","gw":"https://gateway.example"}"#)),
+        ("alice", named(&configure_chat())),
         ("alice", named(&push_segment(0, &segments(0..1)[0]))),
         ("alice", named(r#"{"op":1,"link":"s"}"#)),
         ("bob", named(r#"{"op":2,"link":"s"}"#)),
@@ -28,7 +31,9 @@ async fn every_answer_is_as_described() {
         ("bob", named(r#"{"op":1,"link":"s"}"#)),
     ];
     index(&store, "hive", now(), &ops).await;
-    let bench = over(store).await;
+    let chatters = Chatters::new("hive/alice/stream1".parse().unwrap());
+    let rooms = chatters.rooms(ChatConfig::default());
+    let bench = with(store, |backends| backends.chat(rooms)).await;
     let address = format!("http://{}/v1/openapi.json", bench.node.address());
     let asked = tokio::task::spawn_blocking(move || {
         let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("schemathesis");
@@ -44,8 +49,8 @@ async fn every_answer_is_as_described() {
     let output = asked.await.unwrap();
     let said = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{said}\n{}", String::from_utf8_lossy(&output.stderr));
-    // It did ask: two ways to a stream with six routes each, and the five others.
-    assert!(said.contains("17 selected"), "{said}");
+    // It did ask: two ways to a stream with ten operations each, and the five others.
+    assert!(said.contains("25 selected"), "{said}");
 }
 
 /// Installs the tester into a folder of the build, unless it is there, and gives its program.

@@ -36,10 +36,18 @@ pub(crate) async fn index(
 
 /// A node over a store that somebody else has filled.
 pub(crate) async fn over(store: MemoryStreamStore) -> Bench {
+    with(store, |backends| backends).await
+}
+
+/// The same with further backends.
+pub(crate) async fn with(
+    store: MemoryStreamStore,
+    more: impl FnOnce(Backends) -> Backends,
+) -> Bench {
     let storage = MemoryStorage::default();
     let more = |mut backends: Backends| {
         backends.store = SharedStreamStore::new(store);
-        backends
+        more(backends)
     };
     Bench::over(config(), storage.clone(), SharedStorage::new(storage), more).await
 }
@@ -278,9 +286,11 @@ async fn every_route_of_ours_is_described_and_every_description_is_a_route() {
     let document = document.json();
     assert!(document["openapi"].as_str().unwrap().starts_with("3.1"), "{}", document["openapi"]);
     let paths = document["paths"].as_object().unwrap();
-    let below =
+    let chat = ["/chat", "/chat/accounts", "/chat/events", "/chat/requests"];
+    let plain =
         ["", "/chunks", "/events", "/health", "/master.m3u8", "/playlist.m3u8", "/segments"];
-    let of = |stream: &str| below.map(|rest| format!("{stream}{rest}")).to_vec();
+    let below = [&plain[..], &chat[..]].concat();
+    let of = |stream: &str| below.iter().map(|rest| format!("{stream}{rest}")).collect::<Vec<_>>();
     let mut want = of("/v1/streams/{author}/{link}");
     want.extend(of("/v1/networks/{network}/streams/{author}/{link}"));
     let single = [
@@ -295,14 +305,19 @@ async fn every_route_of_ours_is_described_and_every_description_is_a_route() {
     want.sort();
     assert_eq!(paths.keys().cloned().collect::<Vec<_>>(), want);
     let mut names = std::collections::HashSet::new();
-    for (path, item) in paths {
-        let operation = &item["get"];
+    let operations = paths
+        .iter()
+        .flat_map(|(path, item)| item.as_object().unwrap().iter().map(move |(m, o)| (path, m, o)));
+    for (path, method, operation) in operations {
+        let posts = path.ends_with("/chat") || path.ends_with("/chat/requests");
+        assert!(method == "get" || method == "post" && posts, "{method} {path}");
         assert!(names.insert(operation["operationId"].to_string()), "{path}: {operation}");
         let parameters = operation["parameters"].as_array().cloned().unwrap_or_default();
         let in_path = parameters.iter().filter(|parameter| parameter["in"] == "path").count();
         assert_eq!(in_path, path.matches('{').count(), "{path}");
         assert_eq!(operation["responses"].get("404").is_some(), in_path > 0, "{path}");
-        if path.ends_with("/events") {
+        // What a chat answers is looked at where there is one.
+        if path.ends_with("/events") || path.contains("/chat") {
             continue;
         }
         let real = path.replace("{author}", "bob").replace("{link}", "s");

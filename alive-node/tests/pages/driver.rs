@@ -9,7 +9,7 @@ use std::{
 
 use serde_json::{Value, json};
 
-use crate::packages;
+use super::packages;
 
 /// One browser at a time: two that play on a small machine drop each other's frames.
 static ONE: Mutex<()> = Mutex::new(());
@@ -72,6 +72,19 @@ impl Browser {
 
     pub(crate) fn evaluate(&mut self, expression: &str) -> Value {
         self.act("evaluate", json!({ "expression": expression }))
+    }
+
+    /// Writes into a field as a person does, in place of what stands there.
+    pub(crate) fn fill(&mut self, selector: &str, text: &str) {
+        self.act("fill", json!({ "selector": selector, "text": text }));
+    }
+
+    pub(crate) fn click(&mut self, selector: &str) {
+        self.act("click", json!({ "selector": selector }));
+    }
+
+    pub(crate) fn press(&mut self, key: &str) {
+        self.act("press", json!({ "key": key }));
     }
 
     /// Waits until the video has played to a time and shown frames, and the sound was decoded.

@@ -19,7 +19,8 @@ const ATTEMPTS: u64 = 3;
 pub(crate) fn ready() -> &'static Path {
     static READY: OnceLock<PathBuf> = OnceLock::new();
     READY.get_or_init(|| {
-        let sources = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/pages/browser"));
+        let sources =
+            Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../alive-node/tests/pages/browser"));
         let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("node-browser");
         fs::create_dir_all(&folder).unwrap();
         // One process at a time: other work trees may share the folder.

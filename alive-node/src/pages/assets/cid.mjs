@@ -101,7 +101,7 @@ export function hex(bytes) {
   return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
-function base58(text) {
+export function base58(text) {
   const bytes = [];
   for (const char of text) {
     let carry = BASE58.indexOf(char);

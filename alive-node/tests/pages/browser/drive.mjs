@@ -11,6 +11,8 @@ const browser = await puppeteer.launch({
 const page = await browser.newPage();
 /** What a test may want to know about what happened. */
 const seen = { errors: [], dialogs: [], hosts: [], violations: [] };
+/** What a wallet in the browser was asked for, and whether its owner says no. */
+const keychain = { asked: [], refuses: false };
 page.on("pageerror", (error) => seen.errors.push(String(error)));
 page.on("console", (message) => {
   if (message.type() === "error") seen.errors.push(message.text());
@@ -50,6 +52,44 @@ const acts = {
   },
   async click({ selector }) {
     await page.click(selector);
+  },
+  /** Replaces what stands in a field, as a person does. */
+  async fill({ selector, text }) {
+    await page.click(selector, { count: 3 });
+    await page.keyboard.press("Backspace");
+    await page.type(selector, text);
+  },
+  /** Runs a script in every page before those of the page. */
+  async before({ script }) {
+    await page.evaluateOnNewDocument(script);
+  },
+  /** Gives pages a Hive Keychain whose key no page sees, made of the files in `assets`. */
+  async keychain({ account, key, assets }) {
+    const { PageKey } = await import(`${assets}/chat-sign.mjs`);
+    const wallet = new PageKey(key, false);
+    await page.exposeFunction("askKeychain", async (...asked) => {
+      keychain.asked.push(asked);
+      const [name, message, type] = asked;
+      if (keychain.refuses || name !== account) {
+        return { success: false, error: "user_cancel", result: null, message: "Request was canceled by the user.", request_id: 1 };
+      }
+      const { s: result } = await wallet.sign(message);
+      const data = { type: "signBuffer", username: name, message, method: type };
+      return { success: true, error: null, result, data, message: "Message signed successfully.", request_id: 1, publicKey: "STM" };
+    });
+    await page.evaluateOnNewDocument(() => {
+      window.hive_keychain = {
+        requestSignBuffer(name, message, type, callback) {
+          window.askKeychain(name, message, type).then(callback);
+        },
+      };
+    });
+  },
+  async keychain_asked() {
+    return keychain.asked;
+  },
+  async keychain_refuses() {
+    keychain.refuses = true;
   },
   async select({ selector, value }) {
     await page.select(selector, value);
