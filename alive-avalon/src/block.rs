@@ -6,8 +6,8 @@ use alive_core::Excerpt;
 
 use crate::{
     digest::Hash,
-    json_ref::JsonRef,
-    json_text::{JsonText, JsonTextError},
+    json_ref::{JsonMember, JsonRef},
+    json_text::{JsonText, JsonTextError, RootMembers},
     keys::PublicKey,
     signature::Signature,
     transaction::{Body, Parts, SIGNING, pieces},
@@ -64,7 +64,8 @@ impl Block {
     /// # Errors
     /// [`BlockError`] if it is no JSON, or a member that every block has is not there.
     pub fn from_json(text: &str) -> Result<Self, BlockError> {
-        Self::from_text(JsonText::of(text)?)
+        let (text, members) = JsonText::with_members(text)?;
+        Self::read(text, members.as_ref())
     }
 
     /// Takes a text that was read already.
@@ -72,11 +73,20 @@ impl Block {
     /// # Errors
     /// As [`from_json`](Self::from_json).
     pub fn from_text(text: JsonText) -> Result<Self, BlockError> {
+        Self::read(text, None)
+    }
+
+    /// The places of the members need not be found again by who has them.
+    fn read(text: JsonText, members: Option<&RootMembers>) -> Result<Self, BlockError> {
+        let members: Vec<JsonMember<'_>> = match members {
+            Some(members) => members.of(&text).collect(),
+            None => text.root().members().collect(),
+        };
         let (mut num, mut time_ms, mut txs) = (None, None, None);
         let (mut previous, mut hash, mut miner) = (None, None, None);
         let boxed = |value: JsonRef<'_>| value.to_text().map(Box::from);
         let mut body = Body::default();
-        for (key, value) in text.root().members() {
+        for (key, value) in members {
             body.member(key, value);
             match key.as_str() {
                 r#""_id""# => num = value.to_safe_integer().and_then(|num| u64::try_from(num).ok()),

@@ -6,7 +6,7 @@ use alive_core::Op;
 
 use crate::{
     Account, Block, BlockHashing, Design2021, Growth, JsonText, Playlist, PlaylistTx,
-    SignedTransaction, chat_archives, stream_ops,
+    SignedTransaction, Transaction, chat_archives, stream_ops, stream_ops_of,
 };
 
 /// JSON texts: what is written reads back the same, and serde takes it, too.
@@ -36,7 +36,13 @@ pub fn transaction_json(data: &[u8]) {
     let parts = transaction.parts();
     let again = SignedTransaction::from_json(transaction.as_text().as_str());
     assert_eq!(again.map(|again| again.hash()), Ok(transaction.hash()));
-    let _ = (parts.signatures(), stream_ops(&parts));
+    let hash = parts.computed_hash();
+    if !transaction.as_text().as_str().contains("__proto__") {
+        // Made of other pieces.
+        assert_eq!(Transaction::from_json(text).map(|body| body.hash()), Ok(hash), "of {text:?}");
+    }
+    assert_eq!(stream_ops_of(&parts, &hash), stream_ops(&parts));
+    let _ = parts.signatures();
     let (Some(kind), Some(data)) = (parts.kind, parts.data) else { return };
     if let Some(Ok(tx)) = PlaylistTx::read(kind, data) {
         for start in [None, Playlist::read(data)] {
@@ -63,6 +69,10 @@ pub fn block_json(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };
     let Ok(block) = Block::from_json(text) else { return };
     assert_eq!(Block::from_json(block.as_text().as_str()).as_ref(), Ok(&block));
+    assert_eq!(Block::from_text(block.as_text().clone()).as_ref(), Ok(&block));
+    let root = block.as_text().root();
+    let listed = root.member("txs").into_iter().flat_map(crate::JsonRef::items);
+    assert!(listed.eq(block.transactions().map(|parts| parts.whole)), "in {text:?}");
     for hashing in [BlockHashing::V1, BlockHashing::V2] {
         let hash = block.computed_hash(hashing);
         assert_eq!(block.check_hash(hashing).is_ok(), block.hash() == hash.to_string());

@@ -6,9 +6,9 @@
 //! order otherwise are noted and put in order at the end. Nothing here recurses, so that no depth of nesting is too deep.
 //! Source: `spec/avalon.md`, section 6.
 
-use std::fmt;
+use std::{fmt, mem};
 
-use crate::json_ref::JsonRef;
+use crate::json_ref::{JsonMember, JsonRef};
 
 mod number;
 mod order;
@@ -38,9 +38,17 @@ impl JsonText {
     /// # Errors
     /// [`JsonTextError`] if the text is no JSON.
     pub fn of(text: &str) -> Result<Self, JsonTextError> {
+        Self::with_members(text).map(|(text, _)| text)
+    }
+
+    /// The same, and the members of an object, as the way to them has just been walked; `None` if they were reordered,
+    /// or there are none.
+    pub(crate) fn with_members(text: &str) -> Result<(Self, Option<RootMembers>), JsonTextError> {
         let mut writer = Writer::new(text);
         writer.document()?;
-        Ok(Self(writer.finish()))
+        let members = Some(mem::take(&mut writer.root)).filter(|_| writer.reorderings.is_empty());
+        let members = members.filter(|members| !members.is_empty()).map(RootMembers);
+        Ok((Self(writer.finish()), members))
     }
 
     /// The text.
@@ -90,6 +98,19 @@ impl From<&serde_json::Value> for JsonText {
     fn from(value: &serde_json::Value) -> Self {
         // What serde_json prints is JSON.
         Self::of(&value.to_string()).unwrap_or_else(|_| Self::of_canonical("null"))
+    }
+}
+
+/// The members of an object by their places in its text.
+pub(crate) struct RootMembers(Vec<Member>);
+
+impl RootMembers {
+    /// The members; `text` is the one that came with the places.
+    pub(crate) fn of<'a>(&self, text: &'a JsonText) -> impl Iterator<Item = JsonMember<'a>> {
+        let piece = |start, end| text.0.get(start..end).map(JsonRef::of_canonical);
+        self.0.iter().filter_map(move |member| {
+            Some((piece(member.start, member.key_end)?, piece(member.key_end + 1, member.end)?))
+        })
     }
 }
 
@@ -156,6 +177,8 @@ struct Writer<'a> {
     open: Vec<Open>,
     /// The members of all objects that are open, by where their keys stand in the output.
     members: Vec<Member>,
+    /// The members of the outermost object, once it has ended.
+    root: Vec<Member>,
     reorderings: Vec<Reordering>,
 }
 
@@ -181,6 +204,7 @@ impl<'a> Writer<'a> {
             out: String::new(),
             open: Vec::new(),
             members: Vec::new(),
+            root: Vec::new(),
             reorderings: Vec::new(),
         }
     }
@@ -315,6 +339,9 @@ impl<'a> Writer<'a> {
         };
         if let Some(members) = order::javascript_order(output, members) {
             self.reorderings.push(Reordering { start, end: self.place(), members });
+        }
+        if self.open.is_empty() {
+            self.root = mem::take(&mut self.members);
         }
         self.members.truncate(first);
     }

@@ -88,7 +88,10 @@ impl Signature {
 
 impl fmt::Display for Signature {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&base58(&self.0))
+        let mut text = [0; 90];
+        let start = base58(&self.0, &mut text);
+        let text = text.get(start..).and_then(|text| std::str::from_utf8(text).ok());
+        f.write_str(text.ok_or(fmt::Error)?)
     }
 }
 
@@ -112,19 +115,26 @@ impl FromStr for Signature {
     }
 }
 
-/// Writes 64 bytes in base58: a division of the whole number tells five letters at once.
+/// Letters of base58 by their values.
+const LETTERS: &[u8; 58] = b"123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz";
+
+/// Writes 64 bytes in base58 to the end of a buffer, and gives where the text begins: a division of the whole number tells
+/// five letters at once.
 ///
 /// The same function of `five8` is unrolled into 19 kB of code, which takes eight times as long between two signatures.
-fn base58(bytes: &[u8; Signature::LEN]) -> String {
-    const LETTERS: &[u8; 58] = b"123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz";
+fn base58(bytes: &[u8; Signature::LEN], text: &mut [u8; 90]) -> usize {
     /// Five letters.
     const GROUP: u64 = 58_u64.pow(5);
-    let (limbs, _) = bytes.as_chunks::<4>();
-    let mut number: Vec<u32> = limbs.iter().map(|limb| u32::from_be_bytes(*limb)).collect();
+    let mut number = [0_u32; 16];
+    for (limb, bytes) in number.iter_mut().zip(bytes.as_chunks::<4>().0) {
+        *limb = u32::from_be_bytes(*bytes);
+    }
     let mut rest = number.as_mut_slice();
     // 18 groups hold the greatest number.
-    let mut digits = [0_u8; 90];
-    for group in digits.as_chunks_mut::<5>().0.iter_mut().rev() {
+    for group in text.as_chunks_mut::<5>().0.iter_mut().rev() {
+        while let [0, less @ ..] = rest {
+            rest = less;
+        }
         let mut left = 0;
         for limb in rest.iter_mut() {
             let value = (left << 32) | u64::from(*limb);
@@ -138,14 +148,14 @@ fn base58(bytes: &[u8; Signature::LEN]) -> String {
             *digit = (left % 58) as u8;
             left /= 58;
         }
-        while let [0, less @ ..] = rest {
-            rest = less;
-        }
     }
-    let letter = |digit: &u8| char::from(LETTERS.get(usize::from(*digit)).copied().unwrap_or(b'1'));
     // Each zero byte in front is a letter of its own.
-    let zeros = bytes.iter().take_while(|byte| **byte == 0).map(|_| '1');
-    zeros.chain(digits.iter().skip_while(|digit| **digit == 0).map(letter)).collect()
+    let zeros = bytes.iter().take_while(|byte| **byte == 0).count();
+    let digits = text.iter().take_while(|digit| **digit == 0).count();
+    for digit in text.iter_mut() {
+        *digit = LETTERS.get(usize::from(*digit)).copied().unwrap_or_default();
+    }
+    digits.saturating_sub(zeros)
 }
 
 /// The text is no [`Signature`].

@@ -1,6 +1,9 @@
 //! Transactions: [`Transaction`] as it is hashed, [`SignedTransaction`] as it is sent.
 
-use std::{fmt, sync::LazyLock};
+use std::{
+    fmt::{self, Write as _},
+    sync::LazyLock,
+};
 
 use memchr::memmem::Finder;
 
@@ -114,11 +117,17 @@ impl Transaction {
         hash: &Hash,
         signatures: &[(Signature, RecoveryId)],
     ) -> SignedTransaction {
-        let pair = |(signature, id): &(Signature, RecoveryId)| {
-            format!(r#"["{signature}",{}]"#, id.as_u8())
-        };
-        let list: Vec<_> = signatures.iter().map(pair).collect();
-        self.closed_with(hash, &format!("[{}]", list.join(",")))
+        let mut list = String::with_capacity(signatures.len() * 100 + 2);
+        for (signature, id) in signatures {
+            // Writing to a string does not fail.
+            let comma = if list.is_empty() { '[' } else { ',' };
+            let _ = write!(list, r#"{comma}["{signature}",{}]"#, id.as_u8());
+        }
+        if list.is_empty() {
+            list.push('[');
+        }
+        list.push(']');
+        self.closed_with(hash, &list)
     }
 
     /// Signs it in the form for one key.
@@ -131,7 +140,10 @@ impl Transaction {
     fn closed_with(&self, hash: &Hash, signature: &str) -> SignedTransaction {
         let body = self.0.as_str().strip_suffix('}').unwrap_or_default();
         let comma = if body == "{" { "" } else { "," };
-        let text = format!(r#"{body}{comma}"hash":"{hash}","signature":{signature}}}"#);
+        let len = body.len() + signature.len() + 100;
+        let mut text = String::with_capacity(len);
+        // Writing to a string does not fail.
+        let _ = write!(text, r#"{body}{comma}"hash":"{hash}","signature":{signature}}}"#);
         SignedTransaction(JsonText::of_canonical(text))
     }
 }
@@ -363,4 +375,49 @@ pub(crate) fn pieces<'a>(object: JsonRef<'a>, without: &[&str]) -> Vec<&'a str> 
     push(run, at - 1);
     pieces.push("}");
     pieces
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    #[rstest]
+    #[case(r#"{"type":26,"ts":1,"hash":"x","signature":"y"}"#, r#"{"type":26,"ts":1}"#)]
+    #[case(r#"{"hash":"x","type":26,"signature":[["y",1]],"ts":1}"#, r#"{"type":26,"ts":1}"#)]
+    #[case(
+        r#"{"type":26,"hash":"x","ts":1,"signature":"y","a":{"hash":0}}"#,
+        r#"{"type":26,"ts":1,"a":{"hash":0}}"#
+    )]
+    #[case(r#"{"signature":"y","hash":"x"}"#, "{}")]
+    #[case(r#"{"signature":"y","a":1}"#, r#"{"a":1}"#)]
+    #[case(r#"{"a":1}"#, r#"{"a":1}"#)]
+    #[case("{}", "{}")]
+    #[case("[1]", "{}")]
+    #[case("5", "{}")]
+    fn hash_and_signature_are_not_hashed_wherever_they_stand(
+        #[case] json: &str,
+        #[case] hashed: &str,
+    ) {
+        assert_eq!(Transaction::from_json(json).unwrap().as_text().as_str(), hashed);
+        assert_eq!(SignedTransaction::from_json(json).unwrap().hash(), Hash::of(hashed));
+    }
+
+    #[test]
+    fn signed_forms_are_put_together_as_javascript_writes_them() {
+        let key = PrivateKey::from_bytes(&[1; 32]).unwrap();
+        for json in ["{}", r#"{"type":26,"ts":1}"#] {
+            let transaction = Transaction::from_json(json).unwrap();
+            let one = transaction.sign(&[&key]);
+            let single = transaction.sign_single(&key);
+            for signed in [&one, &single, &transaction.sign(&[]), &transaction.sign(&[&key, &key])]
+            {
+                let again = SignedTransaction::from_json(&signed.to_string()).unwrap();
+                assert_eq!(&again, signed);
+                assert_eq!(again.hash(), transaction.hash());
+            }
+            assert_ne!(one, single);
+        }
+    }
 }

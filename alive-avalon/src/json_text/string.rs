@@ -113,26 +113,55 @@ fn push_unit(out: &mut String, unit: u16) {
 }
 
 /// How many bytes come before the first quote, backslash or control character.
+///
+/// Most texts are short, so the first eight bytes are looked at as one word; what is left goes by sixteens, which compilers
+/// turn into vectors.
 pub(crate) fn plain_len(bytes: &[u8]) -> usize {
+    let Some((first, rest)) = bytes.split_first_chunk::<8>() else { return plain_tail(bytes) };
+    if let Some(at) = special_of_word(*first) {
+        return at;
+    }
+    let mut len = 8;
+    let (wide, tail) = rest.as_chunks::<16>();
+    for chunk in wide {
+        let special = chunk.iter().fold(false, |any, byte| any | is_special(*byte));
+        if special {
+            return len + plain_tail(chunk);
+        }
+        len += 16;
+    }
+    len + plain_tail(tail)
+}
+
+/// The same for a few bytes.
+fn plain_tail(bytes: &[u8]) -> usize {
+    let mut len = 0;
+    let (words, rest) = bytes.as_chunks::<8>();
+    for word in words {
+        match special_of_word(*word) {
+            Some(at) => return len + at,
+            None => len += 8,
+        }
+    }
+    len + rest.iter().take_while(|byte| !is_special(**byte)).count()
+}
+
+fn is_special(byte: u8) -> bool {
+    byte < 0x20 || byte == b'"' || byte == b'\\'
+}
+
+/// The place of the first special byte among eight.
+fn special_of_word(word: [u8; 8]) -> Option<usize> {
     /// Every byte a one.
     const ONES: u64 = u64::MAX / 0xff;
     /// The top bit of every byte.
     const TOPS: u64 = ONES << 7;
     let zero_bytes = |word: u64| word.wrapping_sub(ONES) & !word & TOPS;
-    let mut len = 0;
-    let (words, rest) = bytes.as_chunks::<8>();
-    for word in words {
-        let word = u64::from_le_bytes(*word);
-        // Of the bytes flagged, the lowest one is right; a borrow can only flag those above it.
-        let control = word.wrapping_sub(ONES * 0x20) & !word & TOPS;
-        let found = control
-            | zero_bytes(word ^ (ONES * u64::from(b'"')))
-            | zero_bytes(word ^ (ONES * u64::from(b'\\')));
-        if found != 0 {
-            return len + found.trailing_zeros() as usize / 8;
-        }
-        len += 8;
-    }
-    let plain = |&&byte: &&u8| byte >= 0x20 && byte != b'"' && byte != b'\\';
-    len + rest.iter().take_while(plain).count()
+    let word = u64::from_le_bytes(word);
+    // Of the bytes flagged, the lowest one is right; a borrow can only flag those above it.
+    let control = word.wrapping_sub(ONES * 0x20) & !word & TOPS;
+    let found = control
+        | zero_bytes(word ^ (ONES * u64::from(b'"')))
+        | zero_bytes(word ^ (ONES * u64::from(b'\\')));
+    (found != 0).then(|| found.trailing_zeros() as usize / 8)
 }
