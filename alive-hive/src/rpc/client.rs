@@ -11,7 +11,7 @@ use std::{
     time::Duration,
 };
 
-use futures_util::future::join_all;
+use futures_util::{StreamExt, stream::FuturesUnordered};
 use serde_json::{Value, json, value::RawValue};
 use tokio::time::{Instant, timeout};
 
@@ -241,6 +241,21 @@ impl RpcClient {
         limit: Duration,
         read: impl Fn(usize, &RawValue) -> Result<T, RpcError>,
     ) -> Vec<(usize, Result<T, RpcError>)> {
+        let mut answers = self.ask_until(calls, limit, read, |_| None::<()>).await.1;
+        answers.sort_by_key(|(index, _)| *index);
+        answers.retain(|(_, answer)| !matches!(answer, Err(error) if error.is_of_other_chain()));
+        answers
+    }
+
+    /// Asks like [`RpcClient::ask_each`], and waits for no further answer once one of them made `enough` give a value.
+    /// Without such a value all answers are there, in the order in which they came.
+    pub(super) async fn ask_until<T, V>(
+        &self,
+        calls: &[RpcCall],
+        limit: Duration,
+        read: impl Fn(usize, &RawValue) -> Result<T, RpcError>,
+        mut enough: impl FnMut(&T) -> Option<V>,
+    ) -> (Option<V>, Vec<(usize, Result<T, RpcError>)>) {
         let indexes = self.fleet().unheld(Instant::now().into_std());
         let asked = indexes.into_iter().map(async |index| {
             let answered = match self.admit(index, limit).await {
@@ -249,9 +264,16 @@ impl RpcClient {
             };
             (index, answered)
         });
-        let mut answers = join_all(asked).await;
-        answers.retain(|(_, answer)| !matches!(answer, Err(error) if error.is_of_other_chain()));
-        answers
+        let mut asked: FuturesUnordered<_> = asked.collect();
+        let mut answers = Vec::new();
+        while let Some((index, answered)) = asked.next().await {
+            let value = answered.as_ref().ok().and_then(&mut enough);
+            answers.push((index, answered));
+            if value.is_some() {
+                return (value, answers);
+            }
+        }
+        (None, answers)
     }
 
     /// Asks one node, and notes how it fared.

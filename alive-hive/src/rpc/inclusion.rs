@@ -20,7 +20,7 @@ use crate::{
 
 use super::{
     client::{RpcCall, RpcError},
-    node::{ChainNode, Head},
+    node::{ChainNode, Head, POLL_TIMEOUT},
     route::Route,
 };
 
@@ -294,8 +294,7 @@ impl ChainNode {
         if found.is_some() || self.client.node_count() == 1 {
             return Ok(found);
         }
-        let others = self.client.ask_each(&calls, PAGE_TIMEOUT, read).await;
-        Ok(others.into_iter().find_map(|(_, found)| found.ok().flatten()))
+        Ok(self.client.ask_until(&calls, POLL_TIMEOUT, read, |found| *found).await.0)
     }
 
     /// The id of the block, if it has the transaction.

@@ -24,7 +24,7 @@ use super::{
 };
 
 /// Longest wait for the other nodes when all are asked where the chain is.
-const POLL_TIMEOUT: Duration = Duration::from_secs(5);
+pub(super) const POLL_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Nodes of a certain chain. That each is one is asked before it is used.
 #[derive(Debug)]
@@ -147,9 +147,13 @@ impl ChainNode {
             return self.client.ask_any(&calls, read).await;
         }
         let mut votes = Votes::default();
-        let asked = self.client.ask_each(&calls, POLL_TIMEOUT, read).await;
-        asked.into_iter().filter_map(|(_, id)| id.ok()).for_each(|id| votes.add(id));
-        votes.most().ok_or(RpcError::NoNode)
+        let enough = |id: &BlockId| {
+            votes.add(*id);
+            votes.quorum(self.client.node_count())
+        };
+        // A node that is silent must not cost the time that the transaction has.
+        let (agreed, _) = self.client.ask_until(&calls, POLL_TIMEOUT, read, enough).await;
+        agreed.or_else(|| votes.most()).ok_or(RpcError::NoNode)
     }
 
     fn sight(&self, index: usize, head: &Head) {
