@@ -11,7 +11,7 @@ use rstest::rstest;
 use serde_json::{Value, json};
 use tokio::{net::TcpListener, task::JoinHandle};
 
-use super::stub::{Act, Reply, Stub, client, config, good, http};
+use super::stub::{Act, Reply, Stub, config, good, http};
 
 /// A forwarder that listens.
 struct Face {
@@ -21,8 +21,9 @@ struct Face {
 }
 
 impl Face {
+    /// One that waits for a node as long as a loaded machine may need.
     async fn before(nodes: &[&str]) -> Self {
-        Self::of(client(nodes)).await
+        Self::of(client(nodes, Duration::from_secs(30))).await
     }
 
     async fn of(client: RpcClient) -> Self {
@@ -49,6 +50,11 @@ impl Drop for Face {
     fn drop(&mut self) {
         self.server.abort();
     }
+}
+
+/// A client that waits so long for each node.
+fn client(nodes: &[&str], patience: Duration) -> RpcClient {
+    RpcClient::new(config(nodes).timeout(patience)).unwrap()
 }
 
 async fn post(http: &reqwest::Client, url: &str, body: &str) -> (u16, String) {
@@ -234,12 +240,14 @@ async fn a_node_that_fails_is_passed_over() {
             http("200 OK", "", &body.to_string())
         },
     ];
+    // Long enough for the good one, and the silent one is waited for no longer.
+    let patience = Duration::from_secs(3);
     for act in acts {
         let (bad, other) = (Stub::start(act).await, Stub::start(good).await);
-        let face = Face::before(&[&bad.url, &other.url]).await;
+        let face = Face::of(client(&[&bad.url, &other.url], patience)).await;
         assert_eq!(face.ask(&account()).await["result"], json!([["alice"]]));
         assert_eq!((bad.served(), other.served()), (1, 1));
-        let alone = Face::before(&[&bad.url]).await;
+        let alone = Face::of(client(&[&bad.url], patience)).await;
         let answer = alone.ask(&account()).await;
         assert_eq!(answer["error"]["code"], -32_603, "{answer}");
         let words = answer["error"]["message"].as_str().unwrap();
@@ -280,9 +288,8 @@ async fn a_transaction_that_this_server_repeated_is_a_success() {
 #[tokio::test]
 async fn nodes_of_another_chain_get_no_transaction() {
     let chain = still_chain().await;
-    let face =
-        Face::of(RpcClient::new(config(&[&chain.url()])).unwrap().of_network(HiveNetwork::blurt()))
-            .await;
+    let client = client(&[&chain.url()], Duration::from_secs(30));
+    let face = Face::of(client.of_network(HiveNetwork::blurt())).await;
     let answer = face.ask(&broadcast()).await;
     assert_eq!(answer["error"]["code"], -32_603, "{answer}");
     let words = answer["error"]["message"].as_str().unwrap();
@@ -295,8 +302,7 @@ async fn nodes_of_another_chain_get_no_transaction() {
 #[tokio::test]
 async fn calls_beyond_the_limit_wait() {
     let node = Stub::start(|_, _| Reply::Silence).await;
-    let config = config(&[&node.url]).timeout(Duration::from_mins(1));
-    let face = Arc::new(Face::of(RpcClient::new(config).unwrap()).await);
+    let face = Arc::new(Face::of(client(&[&node.url], Duration::from_mins(1))).await);
     let mut asking = tokio::task::JoinSet::new();
     for _ in 0..40 {
         let face = Arc::clone(&face);
