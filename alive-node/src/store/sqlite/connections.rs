@@ -8,7 +8,7 @@ use std::{
 };
 
 use alive_core::backend::StoreError;
-use rusqlite::Connection;
+use rusqlite::{Connection, OpenFlags};
 use tokio::sync::Semaphore;
 
 use super::{BACKEND, Failure};
@@ -87,7 +87,12 @@ pub(super) fn open(path: &Path, role: Role) -> rusqlite::Result<Connection> {
     const STATEMENTS: usize = 32;
     /// The write-ahead log is cut back to this many bytes after a long commit.
     const LOG_BYTES: u32 = 64 << 20;
-    let connection = Connection::open(path)?;
+    // Only the writer makes the file. A reader that finds none says so, instead of reading an empty one in its place.
+    let flags = match role {
+        Role::Reader => OpenFlags::default().difference(OpenFlags::SQLITE_OPEN_CREATE),
+        Role::Writer => OpenFlags::default(),
+    };
+    let connection = Connection::open_with_flags(path, flags)?;
     connection.busy_timeout(BUSY)?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS);
     connection.pragma_update(None, "foreign_keys", true)?;
