@@ -17,6 +17,7 @@
 //! [`problem`].
 
 mod encoding;
+mod express;
 pub(crate) mod fuzzing;
 mod guard;
 mod halive;
@@ -31,6 +32,7 @@ mod streams;
 mod v1;
 
 pub(crate) use encoding::takes_gzip;
+pub(crate) use express::Express;
 pub(crate) use streams::IN_PATH;
 
 use std::{sync::Arc, time::Duration};
@@ -150,28 +152,28 @@ impl Api {
         Self { metrics, visitors, ..self }
     }
 
-    /// All routes, and those of a second address for the metrics alone.
-    pub(crate) fn routers(self, timeout: Duration) -> (Router, Router) {
+    /// The way of most requests, all routes, and those of a second address for the metrics alone.
+    pub(crate) fn routers(self, timeout: Duration) -> (Express, Router, Router) {
         let api = Arc::new(Self { timeout, ..self });
         let metrics = Router::new()
             .route("/metrics", get(operations::metrics))
             .fallback(not_found)
             .with_state(Arc::clone(&api));
-        (Self::all(&api, timeout), metrics)
+        (Express::new(&api), Self::all(&api, timeout), metrics)
     }
 
     /// All routes and what guards them. `timeout` bounds the time to the beginning of an answer, but where a client asked
     /// to wait for something.
     #[cfg(feature = "testing")]
     pub(crate) fn router(self, timeout: Duration) -> Router {
-        self.routers(timeout).0
+        self.routers(timeout).1
     }
 
     fn all(api: &Arc<Self>, timeout: Duration) -> Router {
         let content = api.gateway.clone().router();
         let own = openapi::routes();
         let pages = api.pages.clone().map_or_else(Router::new, Pages::router);
-        let waiting = Router::new().route("/stream/{author}/{link}", get(lists::playlist));
+        let waiting = Router::new().route(express::ROUTE, get(lists::playlist));
         let router = Router::new();
         #[cfg(feature = "stake")]
         let router = router.route("/stream/{author}/{link}/menu.m3u8", get(menu::menu));
@@ -199,10 +201,7 @@ impl Api {
             .layer((
                 cors(),
                 middleware::from_fn_with_state(Arc::clone(api), guard::guard),
-                CatchPanicLayer::custom(|_| {
-                    tracing::error!(monotonic_counter.request_panics = 1_u64, "a request panicked");
-                    error(StatusCode::INTERNAL_SERVER_ERROR, "internal error")
-                }),
+                CatchPanicLayer::custom(|_| panicked()),
             ))
     }
 }
@@ -218,14 +217,19 @@ async fn root(State(api): State<Arc<Api>>, uri: Uri, headers: HeaderMap) -> Resp
     response
 }
 
-fn cors() -> CorsLayer {
-    let exposed = [
+/// The headers of answers that pages of other origins may read, besides those that they always may.
+fn exposed() -> Vec<HeaderName> {
+    let own = [
         header::ACCEPT_RANGES,
         header::CONTENT_LENGTH,
         header::CONTENT_RANGE,
         header::ETAG,
         HEALTH,
     ];
+    own.into_iter().chain(Gateway::EXPOSED).collect()
+}
+
+fn cors() -> CorsLayer {
     CorsLayer::new()
         .allow_origin(Any)
         // What is posted counts by its signature, whatever page it comes from.
@@ -236,10 +240,16 @@ fn cors() -> CorsLayer {
             header::CACHE_CONTROL,
             header::CONTENT_TYPE,
         ])
-        .expose_headers(exposed.into_iter().chain(Gateway::EXPOSED).collect::<Vec<_>>())
+        .expose_headers(exposed())
         .max_age(PREFLIGHT)
         // Nothing depends on the origin, so caches need not keep an answer for each. Source: `spec/livepeer.md`, 5.2.
         .vary::<[HeaderName; 0]>([])
+}
+
+/// What is answered when it is our own fault.
+fn panicked() -> Response {
+    tracing::error!(monotonic_counter.request_panics = 1_u64, "a request panicked");
+    error(StatusCode::INTERNAL_SERVER_ERROR, "internal error")
 }
 
 async fn not_found() -> Response {

@@ -102,6 +102,17 @@ impl Metrics {
         self.0.seconds.get_or_create(&Route { route }).observe(after.as_secs_f64());
     }
 
+    /// What counts the answers to `GET` of one route, without looking for its counts each time.
+    pub(crate) fn route(&self, route: &'static str) -> RouteCounts {
+        let answer = Answer { route: route.to_owned(), method: "GET", status: 200 };
+        RouteCounts {
+            good: self.0.requests.get_or_create_owned(&answer),
+            seconds: self.0.seconds.get_or_create_owned(&Route { route: route.to_owned() }),
+            metrics: self.clone(),
+            route,
+        }
+    }
+
     /// Counts a request that was one too many.
     pub(crate) fn limited(&self) {
         self.0.limited.inc();
@@ -151,6 +162,27 @@ impl Metrics {
         // Writing to a text does not fail.
         let _ = encode(&mut text, &self.0.registry);
         text
+    }
+}
+
+/// The counts of one route.
+#[derive(Clone, Debug)]
+pub(crate) struct RouteCounts {
+    good: Counter,
+    seconds: Histogram,
+    metrics: Metrics,
+    route: &'static str,
+}
+
+impl RouteCounts {
+    /// Counts an answer that began after a time.
+    pub(crate) fn answered(&self, status: u16, after: Duration) {
+        if status == 200 {
+            self.good.inc();
+            self.seconds.observe(after.as_secs_f64());
+        } else {
+            self.metrics.answered(self.route, "GET", status, after);
+        }
     }
 }
 

@@ -167,15 +167,20 @@ impl Node {
         let visitors = Arc::new(Visitors::new(&config.limits));
         let api = api.counted(metrics.clone(), Arc::clone(&visitors));
         running.tasks.spawn(metrics.clone().follow(running.events(), cancel.clone()));
-        let (router, metrics_router) = api.routers(config.limits.request_timeout);
+        let (express, router, metrics_router) = api.routers(config.limits.request_timeout);
         if let Some((listener, _)) = metrics_listener {
             let (limits, cancel) = (config.limits.clone(), cancel.clone());
             running.tasks.spawn(server::serve(listener, metrics_router, limits, cancel));
         }
         let limits = config.limits;
-        running
-            .tasks
-            .spawn(server::serve_visitors(listener, router, limits, visitors, metrics, cancel));
+        running.tasks.spawn(server::serve_visitors(
+            listener,
+            (Some(express), router),
+            limits,
+            visitors,
+            metrics,
+            cancel,
+        ));
         running.tasks.close();
         tracing::info!(%address, "node started");
         Ok(running)

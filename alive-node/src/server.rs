@@ -6,6 +6,7 @@
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use axum::Router;
+use futures_util::{FutureExt as _, future::Either};
 use hyper::{
     Request,
     body::Incoming,
@@ -25,6 +26,7 @@ use tokio_io_timeout::TimeoutStream;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
+    api::Express,
     config::ServerLimits,
     metrics::Metrics,
     visitors::{Peer, Place, Visitors},
@@ -56,19 +58,19 @@ pub async fn serve(
     cancel: CancellationToken,
 ) {
     let visitors = Arc::new(Visitors::new(&limits));
-    serve_visitors(listener, router, limits, visitors, Metrics::new(), cancel).await;
+    serve_visitors(listener, (None, router), limits, visitors, Metrics::new(), cancel).await;
 }
 
-/// The same with visitors and metrics that others know, too.
+/// The same with visitors and metrics that others know, too, and with the short way of lists if there are any.
 pub(crate) async fn serve_visitors(
     listener: TcpListener,
-    router: Router,
+    (express, router): (Option<Express>, Router),
     limits: ServerLimits,
     visitors: Arc<Visitors>,
     metrics: Metrics,
     cancel: CancellationToken,
 ) {
-    let server = Server { router, graceful: GracefulShutdown::new(), limits, metrics };
+    let server = Server { express, router, graceful: GracefulShutdown::new(), limits, metrics };
     let permits = Arc::new(Semaphore::new(server.limits.connections));
     let connections = TaskTracker::new();
     while let Some(Some((stream, peer, permit))) =
@@ -107,6 +109,7 @@ async fn accept(
 }
 
 struct Server {
+    express: Option<Express>,
     router: Router,
     graceful: GracefulShutdown,
     limits: ServerLimits,
@@ -127,6 +130,7 @@ impl Server {
         }
         let mut stream = TimeoutStream::new(stream);
         stream.set_write_timeout(Some(self.limits.write_timeout));
+        let express = self.express.clone();
         let service = TowerToHyperService::new(self.router.clone());
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
@@ -135,9 +139,14 @@ impl Server {
             .max_headers(MAX_HEADERS)
             .serve_connection(
                 TokioIo::new(Box::pin(stream)),
-                service_fn(move |mut request: Request<Incoming>| {
-                    request.extensions_mut().insert(Peer(peer));
-                    service.call(request)
+                service_fn(move |mut request: Request<Incoming>| match &express {
+                    Some(express) if Express::takes(&request) => {
+                        Either::Left(express.answer(request, peer).map(Ok))
+                    }
+                    _ => {
+                        request.extensions_mut().insert(Peer(peer));
+                        Either::Right(service.call(request))
+                    }
                 }),
             );
         let connected = self.metrics.connected();
@@ -175,8 +184,14 @@ mod tests {
         let address = listener.local_addr().unwrap();
         let (metrics, cancel) = (Metrics::new(), CancellationToken::new());
         let router = Router::new().route("/", get(|| async {}));
-        let serving =
-            serve_visitors(listener, router, limits, visitors, metrics.clone(), cancel.clone());
+        let serving = serve_visitors(
+            listener,
+            (None, router),
+            limits,
+            visitors,
+            metrics.clone(),
+            cancel.clone(),
+        );
         let server = tokio::spawn(serving);
         let mut open = Vec::new();
         for _ in 0..2 {

@@ -1,6 +1,32 @@
-//! Which form of a text a client takes: [`takes_gzip`].
+//! Which form of a text a client takes: [`takes_gzip`], [`Accepted`].
 
+use alive_storage::serve::http::has;
 use axum::http::{HeaderMap, header};
+
+/// What of a request's head decides how a text is sent. It is little, for who waits for a text keeps it meanwhile.
+#[derive(Debug)]
+pub(super) struct Accepted {
+    /// Whether the text may be compressed.
+    pub(super) gzip: bool,
+    /// The texts that the client has: `If-None-Match` alone.
+    known: HeaderMap,
+}
+
+impl Accepted {
+    /// What a request accepts.
+    pub(super) fn of(headers: &HeaderMap) -> Self {
+        let mut known = HeaderMap::new();
+        for value in headers.get_all(header::IF_NONE_MATCH) {
+            known.append(header::IF_NONE_MATCH, value.clone());
+        }
+        Self { gzip: takes_gzip(headers), known }
+    }
+
+    /// Whether the client has the text of this name already.
+    pub(super) fn has(&self, etag: &str) -> bool {
+        has(&self.known, etag)
+    }
+}
 
 /// Whether a client takes gzip. Source: RFC 9110, section 12.5.3.
 ///

@@ -7,7 +7,7 @@ use std::{sync::Arc, time::Duration};
 
 use axum::{
     extract::{MatchedPath, Request, State},
-    http::{HeaderValue, Method, StatusCode, header},
+    http::{HeaderValue, Method, StatusCode, Uri, header},
     middleware::Next,
     response::Response,
 };
@@ -23,7 +23,7 @@ const MAX_URI: usize = 8192;
 /// took to begin.
 pub(super) async fn guard(State(api): State<Arc<Api>>, request: Request, next: Next) -> Response {
     let asked = Asked::new(&request);
-    let response = match api.refusal(&request) {
+    let response = match api.refusal(request.uri(), || api.source(&request)) {
         Some(refusal) => refusal,
         None => next.run(request).await,
     };
@@ -58,9 +58,12 @@ impl Asked {
 }
 
 impl Api {
-    /// Why a request is not looked at further.
-    fn refusal(&self, request: &Request) -> Option<Response> {
-        let uri = request.uri();
+    /// Why a request of a source is not looked at further.
+    pub(super) fn refusal(
+        &self,
+        uri: &Uri,
+        source: impl FnOnce() -> Option<Source>,
+    ) -> Option<Response> {
         if uri.path().len() + uri.query().map_or(0, str::len) > MAX_URI {
             return Some(error(StatusCode::URI_TOO_LONG, "path and query are too long"));
         }
@@ -68,7 +71,7 @@ impl Api {
         if matches!(uri.path(), "/health" | "/ready") {
             return None;
         }
-        self.visitors.admit(self.source(request)?).err().map(|wait| self.too_many(wait))
+        self.visitors.admit(source()?).err().map(|wait| self.too_many(wait))
     }
 
     pub(super) fn too_many(&self, wait: Duration) -> Response {

@@ -16,7 +16,7 @@ use std::sync::Arc;
 
 use alive_core::{GatewayUrl, Network, Quality, StreamId};
 use alive_playlist::{Portion, ReloadRequest, Window};
-use alive_storage::serve::http::{has, not_modified, set};
+use alive_storage::serve::http::{not_modified, set};
 use axum::{
     extract::{RawPathParams, State, rejection::RawPathParamsRejection},
     http::{HeaderMap, HeaderValue, StatusCode, Uri, header},
@@ -26,7 +26,7 @@ use tokio::time::timeout;
 
 use super::{
     Api, HEALTH,
-    encoding::takes_gzip,
+    encoding::Accepted,
     error, failed, json,
     query::{Param, Query},
     unavailable,
@@ -60,18 +60,23 @@ impl Api {
         query: &Query,
         headers: &HeaderMap,
     ) -> Result<Response, Response> {
-        let gateway = gateway(query)?;
-        let reload =
-            ReloadRequest::parse(query.pairs()).map_err(|why| refused(&why.to_string()))?;
-        let window = once(query, "window")?.map(str::parse::<Window>).transpose();
-        let window = window.map_err(|why| refused(&format!("window: {why}")))?;
-        let portion = Portion::default().skip(reload.skip);
-        let portion = window.map_or(portion, |window| portion.window(window));
+        let asked = Asked::parse(query)?;
+        let list = named(self.stream_of(path, ".m3u8"), query)?;
+        self.serve(&list, &asked, &Accepted::of(headers)).await
+    }
 
-        let watched = self.watched(path, query, ".m3u8").await?.until(&reload).await;
+    /// The answer with a list, when it has what is asked for.
+    pub(super) async fn serve(
+        &self,
+        list: &Named,
+        asked: &Asked,
+        accepted: &Accepted,
+    ) -> Result<Response, Response> {
+        let Asked { reload, portion, gateway } = asked;
+        let watched = self.watch(list).await?.until(reload).await;
         let watched = watched.map_err(|why| answer_to(&why))?;
-        let text = watched.text(portion, gateway.as_ref()).await.map_err(|why| answer_to(&why))?;
-        Ok(answer(watched.playlist(), &text, reload.blocks(), headers))
+        let text = watched.text(*portion, gateway.as_ref()).await.map_err(|why| answer_to(&why))?;
+        Ok(answer(watched.playlist(), &text, reload.blocks(), accepted))
     }
 
     /// The list that a path and its query name, or the answer.
@@ -81,13 +86,14 @@ impl Api {
         query: &Query,
         suffix: &str,
     ) -> Result<Watched, Response> {
-        let id = self.stream_of(path, suffix).ok_or_else(no_stream)?;
-        let quality = match once(query, "quality")? {
-            None => Quality::Src,
-            Some(name) => name.parse().map_err(|_| no_quality())?,
-        };
-        let chain_only = query.get("l1only") == Param::Once(Some("1"));
-        match timeout(self.timeout, self.playlists.get(&id, quality, chain_only)).await {
+        self.watch(&named(self.stream_of(path, suffix), query)?).await
+    }
+
+    async fn watch(
+        &self,
+        Named { stream, quality, chain_only }: &Named,
+    ) -> Result<Watched, Response> {
+        match timeout(self.timeout, self.playlists.get(stream, *quality, *chain_only)).await {
             Ok(watched) => watched.map_err(|why| answer_to(&why)),
             Err(_) => Err(unavailable("the node cannot answer in time")),
         }
@@ -97,17 +103,88 @@ impl Api {
     pub(super) fn stream_of(&self, path: Path, suffix: &str) -> Option<StreamId> {
         let path = path.ok()?;
         let part = |name| path.iter().find(|(key, _)| *key == name).map(|(_, value)| value);
-        let account = part("author").filter(|author| !author.contains('\0'))?;
-        let link = part("link")?;
-        let link = link.strip_suffix(suffix).unwrap_or(link);
-        let network = network_of(&path, &self.network)?;
-        Some(StreamId::new(network, account.parse().ok()?, link.parse().ok()?))
+        stream_named(network_of(&path, &self.network)?, part("author")?, part("link")?, suffix)
+    }
+
+    /// The stream of the node's own network that is called so.
+    pub(super) fn own_stream(&self, author: &str, link: &str, suffix: &str) -> Option<StreamId> {
+        stream_named(self.network.clone(), author, link, suffix)
     }
 
     /// The network that a path names. What cannot be read names none.
     pub(super) fn network_of(&self, path: &Path) -> Option<Network> {
         network_of(path.as_ref().ok()?, &self.network)
     }
+}
+
+/// Which list is asked for.
+#[derive(Debug)]
+pub(super) struct Named {
+    stream: StreamId,
+    quality: Quality,
+    chain_only: bool,
+}
+
+/// Why a request names no list.
+pub(super) enum Unnamed {
+    Quality,
+    Refused(Refused),
+    Stream,
+}
+
+impl From<Refused> for Unnamed {
+    fn from(why: Refused) -> Self {
+        Self::Refused(why)
+    }
+}
+
+impl From<Unnamed> for Response {
+    fn from(why: Unnamed) -> Self {
+        match why {
+            Unnamed::Quality => no_quality(),
+            Unnamed::Refused(why) => why.into(),
+            Unnamed::Stream => no_stream(),
+        }
+    }
+}
+
+/// The list of a stream that a query names.
+pub(super) fn named(stream: Option<StreamId>, query: &Query) -> Result<Named, Unnamed> {
+    let stream = stream.ok_or(Unnamed::Stream)?;
+    let quality = match once(query, "quality")? {
+        None => Quality::Src,
+        Some(name) => name.parse().map_err(|_| Unnamed::Quality)?,
+    };
+    let chain_only = query.get("l1only") == Param::Once(Some("1"));
+    Ok(Named { stream, quality, chain_only })
+}
+
+/// What is asked for of a list, and when.
+#[derive(Debug)]
+pub(super) struct Asked {
+    reload: ReloadRequest,
+    portion: Portion,
+    gateway: Option<GatewayUrl>,
+}
+
+impl Asked {
+    pub(super) fn parse(query: &Query) -> Result<Self, Refused> {
+        let gateway = gateway(query)?;
+        let reload =
+            ReloadRequest::parse(query.pairs()).map_err(|why| refused(&why.to_string()))?;
+        let window = once(query, "window")?.map(str::parse::<Window>).transpose();
+        let window = window.map_err(|why| refused(&format!("window: {why}")))?;
+        let portion = Portion::default().skip(reload.skip);
+        let portion = window.map_or(portion, |window| portion.window(window));
+        Ok(Self { reload, portion, gateway })
+    }
+}
+
+/// The stream that is called so; none is if that cannot be a name.
+fn stream_named(network: Network, author: &str, link: &str, suffix: &str) -> Option<StreamId> {
+    let account = Some(author).filter(|author| !author.contains('\0'))?;
+    let link = link.strip_suffix(suffix).unwrap_or(link);
+    Some(StreamId::new(network, account.parse().ok()?, link.parse().ok()?))
 }
 
 /// The network that a path names, or else the node's own.
@@ -139,10 +216,10 @@ pub(super) fn once<'q>(query: &'q Query, name: &'static str) -> Result<Option<&'
     }
 }
 
-fn answer(playlist: &Playlist, text: &ListText, blocked: bool, asked: &HeaderMap) -> Response {
+fn answer(playlist: &Playlist, text: &ListText, blocked: bool, accepted: &Accepted) -> Response {
     let mut headers = HeaderMap::with_capacity(8);
     set(&mut headers, HEALTH, &health_line(playlist));
-    send(text, &cache_control(playlist, blocked), headers, asked)
+    send(text, &cache_control(playlist, blocked), headers, accepted)
 }
 
 /// Sends a list in the form that the client takes, or tells that it has it already.
@@ -150,13 +227,13 @@ pub(super) fn send(
     text: &ListText,
     cache_control: &str,
     mut headers: HeaderMap,
-    asked: &HeaderMap,
+    accepted: &Accepted,
 ) -> Response {
-    let gzip = text.gzip.as_ref().filter(|_| takes_gzip(asked));
+    let gzip = text.gzip.as_ref().filter(|_| accepted.gzip);
     set(&mut headers, header::ETAG, if gzip.is_some() { &text.gzip_etag } else { &text.etag });
     set(&mut headers, header::CACHE_CONTROL, cache_control);
     headers.insert(header::VARY, HeaderValue::from_static("accept-encoding"));
-    if has(asked, &text.etag) || has(asked, &text.gzip_etag) {
+    if accepted.has(&text.etag) || accepted.has(&text.gzip_etag) {
         return not_modified(headers);
     }
     let media_type = HeaderValue::from_static("application/vnd.apple.mpegurl");

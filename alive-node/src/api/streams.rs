@@ -17,7 +17,9 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Serialize;
 
 use super::{
-    Api, json,
+    Api,
+    encoding::Accepted,
+    json,
     lists::{Path, gateway, send},
     query::{Param, Query},
 };
@@ -84,7 +86,7 @@ impl Api {
         // Renditions may appear, and are measured better later.
         let seconds = (src.playlist().target_seconds / 2).max(1);
         let cache = format!("public, max-age={seconds}");
-        Ok(send(&ListText::new(list.to_bytes()), &cache, HeaderMap::new(), headers))
+        Ok(send(&ListText::new(list.to_bytes()), &cache, HeaderMap::new(), &Accepted::of(headers)))
     }
 }
 

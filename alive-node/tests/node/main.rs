@@ -7,6 +7,7 @@ mod chat;
 #[expect(dead_code, reason = "the tests of the pages need more of it")]
 mod chatters;
 mod delivery;
+mod express;
 mod faults;
 mod gateway;
 mod halive;

@@ -122,6 +122,15 @@ async fn an_address_that_asks_too_often_is_told_to_wait() {
     let limited = count(&metrics(&bench).await, "alive_http_requests_limited_total");
     assert_eq!(limited, u32::try_from(refused.len()).ok().map(f64::from));
 
+    // Lists, which go a way of their own, are limited with everything else.
+    let list = bench.ask("GET", "/stream/alice/s", &from("192.0.2.3")).await;
+    assert_eq!(list.status, 200);
+    let mut lists = Vec::new();
+    for _ in 0..200 {
+        lists.push(bench.ask("GET", "/stream/alice/s", &from("192.0.2.3")).await.status);
+    }
+    assert!(lists.iter().filter(|status| **status == 429).count() >= 100, "{lists:?}");
+
     // Others are not concerned, a proxy that does not say for whom it asks is not limited, and whether the node is alive
     // may always be asked.
     assert_eq!(bench.ask("GET", "/", &from("192.0.2.2")).await.status, 200);
