@@ -1,18 +1,24 @@
 //! Claims: a node serves the playlist of 24 hours at 80 % of the rate at which nginx serves the same bytes as a file, and
 //! the delta update at 60 % of a file of its size; 10,000 waiting viewers are answered within 200 ms.
 //!
+//! The viewers wait for the next segment with `_HLS_msn` and `_HLS_skip=YES`, as players do. They are another process on the
+//! same cores, see [`crowd`].
+//!
 //! Both servers run beside each other, `wrk` asks one and the other by turns. Prints a table; `--test` runs everything
 //! once and shortly. Needs nginx and wrk, and 11,000 open files.
 #![expect(clippy::expect_used, reason = "a bench that cannot run should say so and stop")]
+#![expect(clippy::panic, reason = "the same")]
 #![expect(clippy::print_stdout, reason = "its figures are its output")]
+
+mod crowd;
 
 use std::{
     fs,
-    io::{BufRead as _, BufReader, Write as _},
+    io::Write as _,
     net::{SocketAddr, TcpListener, TcpStream as StdStream},
     path::Path,
-    process::{Child, Command, Stdio},
-    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+    process::{Child, Command},
+    time::{Duration, Instant},
 };
 
 use alive_core::{
@@ -25,13 +31,13 @@ use alive_core::{
 };
 use alive_node::{Backends, Node, NodeConfig, RunningNode, ServerLimits};
 use benches::day::{self, Ids};
+use crowd::{Crowd, Way};
 use tempfile::TempDir;
-use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::TcpStream,
-    runtime::Runtime,
-    task::JoinSet,
-};
+use tokio::runtime::Runtime;
+
+/// As the program does.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 const LIST: &str = "/stream/alice/s.m3u8";
 
@@ -41,22 +47,31 @@ struct Effort {
     rounds: usize,
     seconds: u32,
     viewers: usize,
+    releases: usize,
 }
 
 fn main() {
-    let mut arguments = std::env::args().skip_while(|argument| argument != "--viewers").skip(1);
-    if let (Some(address), Some(count)) = (arguments.next(), arguments.next()) {
-        let (address, count) = (address.parse().expect("address"), count.parse().expect("count"));
-        return runtime().block_on(view(address, count));
+    let mut arguments = std::env::args().skip_while(|argument| argument != crowd::ARGUMENT);
+    if arguments.next().is_some() {
+        return crowd::view(LIST, arguments);
     }
     let is_test = std::env::args().any(|argument| argument == "--test");
+    let only_waiting = std::env::args().any(|argument| argument == "--waiting");
     let effort = if is_test {
-        Effort { rounds: 1, seconds: 1, viewers: 200 }
+        Effort { rounds: 1, seconds: 1, viewers: 200, releases: 2 }
     } else {
-        Effort { rounds: 5, seconds: 5, viewers: 10_000 }
+        Effort { rounds: 5, seconds: 5, viewers: 10_000, releases: 10 }
     };
     let runtime = runtime();
     let served = runtime.block_on(Served::start());
+    if !only_waiting {
+        beside_nginx(&served, effort);
+    }
+    runtime.block_on(served.release(effort)).print(effort.viewers);
+}
+
+/// Requests for lists, of the node and of nginx by turns.
+fn beside_nginx(served: &Served, effort: Effort) {
     let whole = fetch(served.node.address(), LIST);
     let delta = fetch(served.node.address(), &format!("{LIST}?_HLS_skip=YES"));
     let nginx = Nginx::start(&[("whole.m3u8", &whole), ("delta.m3u8", &delta)]);
@@ -73,15 +88,6 @@ fn main() {
         let (ours, theirs, ratio) = by_turns(&node, &peer, effort);
         println!("{name:<24} {bytes:>8} {ours:>12.0} {theirs:>12.0} {ratio:>7.2}");
     }
-    let Release { last_answer, processor, resident } =
-        runtime.block_on(served.release(effort.viewers));
-    println!(
-        "{} waiting viewers: the last is answered {} ms after the segment, {} ms of processor time; {} MiB",
-        effort.viewers,
-        last_answer.as_millis(),
-        processor.as_millis(),
-        resident >> 20
-    );
 }
 
 fn runtime() -> Runtime {
@@ -125,71 +131,86 @@ impl Served {
         served
     }
 
-    /// Lets viewers wait in another process and pushes a segment.
-    async fn release(&self, viewers: usize) -> Release {
-        let mut child = Command::new(std::env::current_exe().expect("this program"))
-            .args(["--viewers", &self.node.address().to_string(), &viewers.to_string()])
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("the viewers start");
-        let mut lines = BufReader::new(child.stdout.take().expect("piped")).lines();
-        let mut line = || lines.next().expect("a line").expect("text");
-        assert_eq!(line(), "waiting");
-        // Sent is not yet read: it has read all of them when it has nothing to do any more.
-        let mut before = processor_time();
-        loop {
-            tokio::time::sleep(Duration::from_millis(500)).await;
-            let now = processor_time();
-            if now.saturating_sub(before) <= Duration::from_millis(10) {
-                break;
+    /// Lets viewers wait in another process and pushes segments.
+    async fn release(&self, effort: Effort) -> Releases {
+        let Effort { viewers, releases, .. } = effort;
+        let first = day::SEGMENTS;
+        let mut crowd = Crowd::start(self.node.address(), viewers, first, releases);
+        let mut figures = Releases::default();
+        for release in 0..releases {
+            crowd.asked();
+            idle().await;
+            figures.resident = figures.resident.max(resident());
+            let (start, busy) = (crowd::now(), processor_time());
+            self.push(first + release).await;
+            let took = crowd.answered().saturating_sub(start);
+            match Way::of(release) {
+                Way::Handed => figures.handed.push(took),
+                Way::Read => figures.read.push(took),
             }
-            before = now;
+            idle().await;
+            figures.processor.push(processor_time().saturating_sub(busy));
         }
-        let resident = resident();
-        let (start, busy) = (micros(), processor_time());
-        let content = day::content(Ids::V1, day::SEGMENTS);
-        let segment = Segment::new(content, "10".parse().expect("a duration"));
-        let at = Timestamp::from_unix_secs(1_800_000_010);
+        crowd.end();
+        figures
+    }
+
+    /// A segment comes over the live cache.
+    async fn push(&self, number: usize) {
+        let segment =
+            Segment::new(day::content(Ids::V1, number), "10".parse().expect("a duration"));
+        let since = u32::try_from(number).expect("a day").saturating_mul(10);
+        let at = Timestamp::from_unix_secs(1_800_000_010 + since);
         let segment = LiveSegment { segment, renditions: Renditions::default(), at };
         let stream = "hive/alice/s".parse().expect("a stream");
         self.live.push(&stream, segment).await.expect("memory holds it");
-        let end: u128 = line().parse().expect("a time");
-        child.wait().expect("it ends");
-        let took = u64::try_from(end.saturating_sub(start)).unwrap_or(u64::MAX);
-        let processor = processor_time().saturating_sub(busy);
-        Release { last_answer: Duration::from_micros(took), processor, resident }
+    }
+}
+
+/// Until this process has nothing to do any more: what was sent to it is read, and what it sends is sent.
+async fn idle() {
+    let mut before = processor_time();
+    loop {
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        let now = processor_time();
+        if now.saturating_sub(before) <= Duration::from_millis(10) {
+            return;
+        }
+        before = now;
     }
 }
 
 /// What it costs to answer all who wait.
-struct Release {
-    /// From the segment to the last answer.
-    last_answer: Duration,
-    /// What the node computed for it, on all cores: what a busy machine does not change.
-    processor: Duration,
-    /// Memory of the node while they wait, in bytes.
+#[derive(Default)]
+struct Releases {
+    /// From the segment until the last answer was handed to the kernel.
+    handed: Vec<Duration>,
+    /// From the segment until the last answer was read.
+    read: Vec<Duration>,
+    /// What the node computed for it, on all cores: what a busy machine changes least.
+    processor: Vec<Duration>,
+    /// Most memory of the node while they wait, in bytes.
     resident: u64,
 }
 
-/// The other process: viewers who wait for the next segment. Prints when all have asked, and when the last was answered.
-async fn view(address: SocketAddr, count: usize) {
-    let path = format!("{LIST}?_HLS_msn={}&_HLS_skip=YES", day::SEGMENTS);
-    let request = format!("GET {path} HTTP/1.1\r\nHost: x\r\nAccept-Encoding: gzip\r\n\r\n");
-    let mut viewers = JoinSet::new();
-    for _ in 0..count {
-        let mut stream = TcpStream::connect(address).await.expect("it connects");
-        stream.write_all(request.as_bytes()).await.expect("it sends");
-        viewers.spawn(async move {
-            let mut answer = vec![0; 4096];
-            let read = stream.read(&mut answer).await.expect("it reads");
-            let answer = answer.get(..read).unwrap_or_default();
-            assert!(answer.starts_with(b"HTTP/1.1 200"), "{}", String::from_utf8_lossy(answer));
-            micros()
-        });
+impl Releases {
+    fn print(self, viewers: usize) {
+        println!(
+            "{viewers} waiting viewers, all of them answered, in ms{:>11} {:>7}",
+            "fastest", "median"
+        );
+        for (name, mut times) in [
+            ("handed to the kernel", self.handed),
+            ("read by a client on the same cores", self.read),
+            ("the node's processor time", self.processor),
+        ] {
+            times.sort_unstable();
+            let millis = |time: Option<&Duration>| time.map_or(0, Duration::as_millis);
+            let (fastest, median) = (millis(times.first()), millis(times.get(times.len() / 2)));
+            println!("{name:<50} {fastest:>7} {median:>7}");
+        }
+        println!("memory of the node while they wait: {} MiB", self.resident >> 20);
     }
-    println!("waiting");
-    let last = viewers.join_all().await.into_iter().max().expect("there is one");
-    println!("{last}");
 }
 
 async fn is_long(address: SocketAddr, segments: usize) -> bool {
@@ -313,9 +334,4 @@ fn processor_time() -> Duration {
     let fields = stat.rsplit(')').next().unwrap_or_default().split_whitespace().skip(11).take(2);
     let ticks: u64 = fields.filter_map(|field| field.parse::<u64>().ok()).sum();
     Duration::from_millis(ticks * 10)
-}
-
-/// The time of day, the same in both processes.
-fn micros() -> u128 {
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_micros()
 }
