@@ -1,0 +1,201 @@
+//! The process under load: [`Served`] starts it, [`is_a_node_under_load`] is what it does.
+
+use std::{
+    env,
+    io::{BufRead as _, BufReader, Write as _},
+    net::SocketAddr,
+    process::{Child, Command, Stdio},
+    time::Duration,
+};
+
+use alive_core::{
+    AccountName, Chunk, Network, Renditions, Segment, StreamId, Timestamp,
+    backend::{
+        LiveCache as _, LiveSegment, SharedBlockSource, SharedLiveCache, SharedStorage,
+        SharedStreamStore, Storage as _,
+    },
+    memory::{MemoryChain, MemoryLiveCache},
+};
+use alive_node::{
+    Backends, Node, NodeConfig, PlaylistConfig, ServerLimits, SharedContentReader, SqliteStore,
+};
+use alive_playlist::ListSettings;
+use alive_storage::DiskStorage;
+use bytes::Bytes;
+
+/// Who streams.
+pub(crate) const STREAMER: &str = "alice";
+/// How long a segment is, in bytes.
+pub(crate) const SEGMENT_BYTES: usize = 8 << 10;
+
+/// Tells a process of this test's binary that it is the one under load.
+const VARIABLE: &str = "ALIVE_NODE_LOAD_TEST";
+/// The time between two segments. They say that they take a second, so that it passes tenfold.
+const INTERVAL: Duration = Duration::from_millis(100);
+/// Segments of a chunk, and chunks of a stream; then the next one begins.
+const CHUNK: usize = 10;
+const CHUNKS: usize = 20;
+/// Every so many chunks a block is replaced by another one.
+const FORK: usize = 7;
+
+/// A node under load. It ends when this is dropped.
+pub(crate) struct Served {
+    child: Child,
+    address: SocketAddr,
+}
+
+impl Served {
+    pub(crate) fn start() -> Self {
+        let mut child = Command::new(env::current_exe().unwrap())
+            .args(["--exact", "served::is_a_node_under_load", "--nocapture", "--test-threads=1"])
+            .env(VARIABLE, "1")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let mut lines = lines.map_while(Result::ok);
+        // The harness has begun the line with the name of the test.
+        let address = lines.find_map(|line| line.split_once("address ")?.1.parse().ok()).unwrap();
+        // What it writes later must not stop it.
+        std::thread::spawn(move || lines.for_each(drop));
+        Self { child, address }
+    }
+
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+}
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        drop(self.child.stdin.take());
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
+
+/// Does nothing unless it runs in the process that is under load.
+#[tokio::test(flavor = "multi_thread")]
+async fn is_a_node_under_load() {
+    if env::var_os(VARIABLE).is_none() {
+        return;
+    }
+    // When the other process is gone, however it went, nobody holds the other end.
+    std::thread::spawn(|| {
+        let _ = std::io::stdin().lines().count();
+        std::process::exit(0);
+    });
+    let folder = tempfile::tempdir().unwrap();
+    let store = SqliteStore::open(folder.path().join("index.sqlite")).unwrap();
+    let content = DiskStorage::open_dir(folder.path().join("content")).unwrap();
+    let chain = MemoryChain::new(Network::hive());
+    let live = MemoryLiveCache::with_limits(4, 512, Duration::from_hours(1));
+    let backends =
+        Backends::new(SharedStreamStore::new(store), SharedStorage::new(content.clone()))
+            .source(SharedBlockSource::new(chain.clone()))
+            .live(SharedLiveCache::new(live.clone()))
+            .content(SharedContentReader::new(content.clone()));
+    // So little that what is kept is full of what viewers ask for soon.
+    let playlists = PlaylistConfig::default()
+        .list(ListSettings::default().target_seconds(1.try_into().unwrap()))
+        .max_lists(12)
+        .max_form_bytes(2 << 20);
+    let config = NodeConfig::default()
+        .address(([127, 0, 0, 1], 0).into())
+        .limits(ServerLimits::default())
+        .playlists(playlists);
+    let node = Node::start(config, backends).await.unwrap();
+    let mut streamer = Streamer { chain, live, content, seconds: 1_800_000_000 };
+    let mut events = node.events();
+    streamer.block(&[configure(0)]);
+    // Whoever comes finds a stream.
+    events.recv().await.unwrap();
+    writeln!(std::io::stdout(), "address {}", node.address()).unwrap();
+    for number in 0.. {
+        streamer.stream(number).await;
+    }
+}
+
+/// Streams one stream after the other.
+struct Streamer {
+    chain: MemoryChain,
+    live: MemoryLiveCache,
+    content: DiskStorage,
+    seconds: u32,
+}
+
+impl Streamer {
+    async fn stream(&mut self, number: usize) {
+        let stream: StreamId = format!("hive/{STREAMER}/{}", link(number)).parse().unwrap();
+        let mut interval = tokio::time::interval(INTERVAL);
+        for seq in 0..CHUNKS {
+            let mut segments = Vec::with_capacity(CHUNK);
+            let mut smaller = Vec::new();
+            for place in 0..CHUNK {
+                interval.tick().await;
+                self.seconds += 1;
+                let index = (number * CHUNKS + seq) * CHUNK + place;
+                let content = self.content.put(content(index)).await.unwrap();
+                let segment = Segment::new(content, "1".parse().unwrap());
+                let at = Timestamp::from_unix_secs(self.seconds);
+                let live = LiveSegment { segment, renditions: Renditions::default(), at };
+                self.live.push(&stream, live).await.unwrap();
+                segments.push(segment);
+                smaller.push(segment);
+            }
+            let link = link(number);
+            let (src, low) = (self.chunk(&segments).await, self.chunk(&smaller).await);
+            let push =
+                format!(r#"{{"op":0,"link":"{link}","seq":{seq},"src":"{src}","480":"{low}"}}"#);
+            self.block(&[push]);
+            if seq % FORK == FORK - 1 {
+                self.fork();
+            }
+        }
+        // The next one is there before this one ends, so that there always is one that is live.
+        self.block(&[configure(number + 1)]);
+        self.block(&[format!(r#"{{"op":1,"link":"{}"}}"#, link(number))]);
+    }
+
+    async fn chunk(&self, segments: &[Segment]) -> alive_core::ContentId {
+        self.content.put(Chunk::encode(segments).unwrap().into()).await.unwrap()
+    }
+
+    fn block(&self, payloads: &[String]) {
+        let streamer: AccountName = STREAMER.parse().unwrap();
+        for payload in payloads {
+            assert!(self.chain.submit(streamer.clone(), payload.clone()));
+        }
+        self.chain.produce(Timestamp::from_unix_secs(self.seconds));
+    }
+
+    /// The last block is replaced by another one with the same operations.
+    fn fork(&self) {
+        assert_eq!(self.chain.pop(1), 1);
+        self.chain.produce(Timestamp::from_unix_secs(self.seconds + 1));
+    }
+}
+
+/// The name of a stream.
+pub(crate) fn link(number: usize) -> String {
+    format!("s{number}")
+}
+
+fn configure(number: usize) -> String {
+    format!(r#"{{"op":2,"link":"{}"}}"#, link(number))
+}
+
+/// The bytes of a segment.
+fn content(index: usize) -> Bytes {
+    let mut bytes = vec![0; SEGMENT_BYTES];
+    for (at, byte) in bytes.iter_mut().enumerate() {
+        *byte = u8::try_from((at * 31 + index * 7) % 251).unwrap();
+    }
+    bytes[..8].copy_from_slice(&u64::try_from(index).unwrap().to_be_bytes());
+    bytes.into()
+}
