@@ -9,7 +9,7 @@ use tokio::{
 };
 
 /// The longest that anything may take: longer than anybody waits for a segment, on a machine that does much else.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A connection that stays open from one request to the next.
 pub(crate) struct Connection(BufReader<TcpStream>);

@@ -1,6 +1,6 @@
 //! The short way of lists and the routes give the same answers.
 
-use crate::support::{Bench, configure, end, push_segment, segments};
+use crate::support::{Answer, Bench, configure, end, push_segment, segments};
 
 /// The same address in escapes, which are for the routes.
 const ROUTED: &str = "/stream/%61lice/s";
@@ -52,7 +52,7 @@ async fn a_list_has_the_same_head_and_body_on_both_ways() {
         }
     }
     bench.block(&[end()]).await;
-    bench.list_until(SHORT, |list| list.ended()).await;
+    bench.list_until(SHORT, Answer::ended).await;
     let (short, routed) = (bench.get(SHORT).await, bench.get(ROUTED).await);
     assert_eq!((short.body, &short.headers["etag"]), (routed.body, &routed.headers["etag"]));
 }
