@@ -151,7 +151,7 @@ async fn only_gun_is_served_and_only_so_many_times() {
 #[tokio::test]
 async fn a_flood_is_slowed_and_a_slow_reader_dropped_while_others_are_served() {
     let config = PeerConfig::default()
-        .intake(IntakeLimits::default().rate(5_000, 500))
+        .intake(IntakeLimits::default().rate(1_000, 500))
         .links(LinkLimits::default().queue_bytes(200_000));
     let (peer, relay) = relay(config, RelayLimits::default()).await;
     let (mut writer, mut slow) = (connect(&relay).await, connect(&relay).await);

@@ -160,6 +160,8 @@ impl Intake {
     /// Takes a frame of a link. `now_ms` is milliseconds since 1970.
     pub fn take(&self, link: &mut LinkIntake, text: &str, now: Instant, now_ms: f64) -> Taken {
         self.counters.frames(1);
+        // Before it spends: what was not used while it was idle is lost.
+        link.refill(&self.limits, now);
         let mut taken = Taken::default();
         if text.len() > self.limits.frame_bytes {
             self.counters.oversized(1);
@@ -286,12 +288,17 @@ impl LinkIntake {
 
     /// How long nothing more should be read from the link, by its messages so far.
     pub fn wait(&mut self, limits: &IntakeLimits, now: Instant) -> Duration {
+        self.refill(limits, now);
+        let rate = f64::from(limits.messages_per_second).max(1.0);
+        Duration::from_secs_f64((-self.credit / rate).clamp(0.0, 60.0))
+    }
+
+    fn refill(&mut self, limits: &IntakeLimits, now: Instant) {
         let passed = now.saturating_duration_since(self.at).as_secs_f64();
         self.at = now;
         let rate = f64::from(limits.messages_per_second).max(1.0);
         self.credit = (self.credit + passed * rate).min(limits.burst.into());
         self.faults = (self.faults - passed).max(0.0);
-        Duration::from_secs_f64((-self.credit / rate).clamp(0.0, 60.0))
     }
 
     /// Takes frames that are no text for messages: pings are answered, too.
@@ -414,6 +421,17 @@ mod tests {
         }
         link.wait(intake.limits(), later + Duration::from_secs(2));
         assert_eq!(intake.take(&mut link, "{}", later, 0.0).fault, None, "forgiven");
+    }
+
+    #[test]
+    fn who_was_idle_may_not_send_more_than_a_burst_at_once() {
+        let intake = intake(IntakeLimits::default().rate(10, 5));
+        let start = Instant::now();
+        let mut link = LinkIntake::new(intake.limits(), start);
+        let later = start + Duration::from_secs(100);
+        let gets: Vec<_> = (0..8).map(|n| format!(r##"{{"get":{{"#":"s{n}"}}}}"##)).collect();
+        intake.take(&mut link, &format!("[{}]", gets.join(",")), later, 0.0);
+        assert_eq!(link.wait(intake.limits(), later), Duration::from_millis(300));
     }
 
     #[test]
