@@ -229,3 +229,29 @@ async fn links_to_nothing_by_one_peer_keep_places_free_for_others() {
     assert!(missed <= 4500 - 1024, "{missed} missed");
     peer.stop().await;
 }
+
+/// Hole 4 of the original: each of these ended a process that follows a chat.
+#[tokio::test]
+async fn nothing_that_ended_the_original_keeps_a_chat_from_its_messages() {
+    let (peer, relay) = relay().await;
+    let chat = ChatDb::new(Arc::new(peer.clone()), networks());
+    let mut events = chat.subscribe(&stream()).await.unwrap();
+    let mut socket = connect(&relay, [127, 0, 0, 1]).await;
+    let frames = [
+        r##"{"#":"e1","put":{}}"##,
+        r##"[{"#":"e2","put":{}},"##,
+        "[",
+        r##"{"#":"e3","put":null}"##,
+        r##"{"#":"e4","put":{"alivedb_chat/hive/techcoderx/live-1":null}}"##,
+        r##"{"#":"e5","put":{"alivedb_chat_request/hive":{"_":{"#":"alivedb_chat_request/hive",">":{}}}}}"##,
+        r##"{"#":"e6","put":{"alivedb_chat_request":{"_":{"#":"alivedb_chat_request",">":{"hive":1}},"hive":{"#":"alivedb_chat_request"}}}}"##,
+    ];
+    for (n, frame) in frames.into_iter().enumerate() {
+        socket.send(Message::text(frame)).await.unwrap();
+        let user = format!("user{n}");
+        say(&mut socket, &user, 0).await;
+        socket.flush().await.unwrap();
+        assert_eq!(self::user(&next(&mut events).await), user, "after {frame}");
+    }
+    peer.stop().await;
+}

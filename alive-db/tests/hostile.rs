@@ -445,3 +445,39 @@ async fn what_waits_for_the_engine_is_bounded_in_bytes_and_all_of_it_has_its_tur
     assert_eq!(peer.get(Query::node("s")).await.unwrap().entries.len(), 401);
     peer.stop().await;
 }
+
+/// The sockets for datagrams that this process has open, by the inodes of its files. Multicast would need one.
+#[cfg(target_os = "linux")]
+fn datagram_sockets() -> usize {
+    let known: Vec<String> = ["/proc/self/net/udp", "/proc/self/net/udp6"]
+        .iter()
+        .filter_map(|file| std::fs::read_to_string(file).ok())
+        .flat_map(|text| {
+            let inode = |line: &str| Some(format!("socket:[{}]", line.split_whitespace().nth(9)?));
+            text.lines().skip(1).filter_map(inode).collect::<Vec<_>>()
+        })
+        .collect();
+    let files = std::fs::read_dir("/proc/self/fd").unwrap();
+    let links = files.filter_map(|file| std::fs::read_link(file.ok()?.path()).ok());
+    links.filter(|link| known.iter().any(|socket| *link == *std::path::Path::new(socket))).count()
+}
+
+/// Hole 14 of the original: whoever starts it is a member of a multicast group from then on.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_peer_opens_no_socket_for_datagrams() {
+    let (far, far_relay) = relay(PeerConfig::default()).await;
+    let (peer, relay) = relay(PeerConfig::default()).await;
+    peer.dial(&far_relay.url()).await.unwrap();
+    let mut socket = connect(&relay).await;
+    let acknowledged = ask(&mut socket, &put("p", "s", "k", &json!("v"), 1.0)).await;
+    assert_eq!(acknowledged["err"], Value::Null);
+    until(&far, |counts| counts.puts == 1).await;
+    let before = datagram_sockets();
+    let own = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    assert_eq!(datagram_sockets(), before + 1, "it would be seen");
+    drop(own);
+    assert_eq!(before, 0);
+    peer.stop().await;
+    far.stop().await;
+}
