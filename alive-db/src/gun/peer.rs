@@ -125,6 +125,9 @@ pub struct LinkLimits {
     pub silence: Duration,
     /// How often one link may ask for something, each soul or key counting once. 1000.
     pub subscriptions: usize,
+    /// How long what a peer has asked for may wait for more of it, so that it goes in one frame, once the peer has got ten
+    /// frames more than one in every such time. Answers and acknowledgements never wait. 25 ms; GUN waits 9 ms always.
+    pub gather: Duration,
 }
 
 impl Default for LinkLimits {
@@ -134,6 +137,7 @@ impl Default for LinkLimits {
             heartbeat: Duration::from_secs(20),
             silence: Duration::from_secs(90),
             subscriptions: 1000,
+            gather: Duration::from_millis(25),
         }
     }
 }
@@ -155,6 +159,12 @@ impl LinkLimits {
     #[must_use]
     pub fn silence(self, silence: Duration) -> Self {
         Self { silence, ..self }
+    }
+
+    /// Sets [`gather`](Self::gather).
+    #[must_use]
+    pub fn gather(self, gather: Duration) -> Self {
+        Self { gather, ..self }
     }
 }
 

@@ -76,6 +76,14 @@ pub enum Effect {
         /// What, in this order.
         writes: Vec<Write>,
     },
+    /// Sends a message to those who have asked for what it says. It may wait a moment for more of it, other than
+    /// [`Send`](Self::Send), for which somebody waits.
+    Tell {
+        /// To whom.
+        links: Vec<LinkId>,
+        /// Its JSON text.
+        text: Arc<str>,
+    },
 }
 
 /// A change on the disk.

@@ -232,8 +232,8 @@ impl Hub {
         }
         let all: usize = nodes.iter().map(|node| node.entries.len()).sum();
         let has_it = |link: LinkId| {
-            let pid = self.links.get(&link).and_then(|link| link.pid.as_ref());
-            let named = || pid.is_some_and(|pid| sent_to.contains(pid));
+            let pid = || self.links.get(&link).and_then(|link| link.pid.as_ref());
+            let named = || pid().is_some_and(|pid| sent_to.contains(pid));
             Some(link) == source || except.contains(&link) || (!sent_to.is_empty() && named())
         };
         for (places, links) in self.audiences.split(nodes, has_it) {
@@ -246,7 +246,7 @@ impl Hub {
                 print::put(&self.ids.next(), &pick(nodes, &places))
             };
             self.counters.delivered(links.len());
-            self.effects.push_back(Effect::Send { links, text });
+            self.effects.push_back(Effect::Tell { links, text });
         }
     }
 

@@ -12,7 +12,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 #[cfg(any(feature = "client", feature = "relay"))]
-use super::outbox::Outbox;
+use super::outbox::{Late, Outbox};
 use super::{Shared, backlog::Room};
 #[cfg(any(feature = "client", feature = "relay"))]
 use crate::gun::{Incoming, LinkId, Side};
@@ -85,6 +85,8 @@ pub(super) struct Actor {
     watches: HashMap<WatchId, broadcast::Sender<Brought>>,
     #[cfg(any(feature = "client", feature = "relay"))]
     outboxes: HashMap<LinkId, Arc<Outbox>>,
+    #[cfg(any(feature = "client", feature = "relay"))]
+    late: Late,
     #[cfg(feature = "disk")]
     disk: Option<super::disk_thread::DiskLink>,
     #[cfg(feature = "client")]
@@ -109,6 +111,8 @@ impl Actor {
             watches: HashMap::new(),
             #[cfg(any(feature = "client", feature = "relay"))]
             outboxes: HashMap::new(),
+            #[cfg(any(feature = "client", feature = "relay"))]
+            late: Late::new(shared.links.gather),
             #[cfg(feature = "disk")]
             disk: None,
             #[cfg(feature = "client")]
@@ -137,7 +141,7 @@ impl Actor {
         let cancel = self.cancel.clone();
         loop {
             self.perform_all();
-            let timeout = self.hub.poll_timeout().map(Instant::from_std);
+            let timeout = self.poll_timeout();
             tokio::select! {
                 () = cancel.cancelled() => break,
                 command = self.commands.recv() => {
@@ -153,10 +157,23 @@ impl Actor {
                     self.handle_disk(done);
                 }
                 () = async { sleep_until(timeout.unwrap_or_else(Instant::now)).await }, if timeout.is_some() => {
-                    self.hub.handle_timeout(self.wall.now());
+                    self.handle_timeout();
                 }
             }
         }
+    }
+
+    fn poll_timeout(&self) -> Option<Instant> {
+        let timeout = self.hub.poll_timeout().map(Instant::from_std);
+        #[cfg(any(feature = "client", feature = "relay"))]
+        let timeout = timeout.into_iter().chain(self.late.due()).min();
+        timeout
+    }
+
+    fn handle_timeout(&mut self) {
+        #[cfg(any(feature = "client", feature = "relay"))]
+        self.late.handle_timeout(Instant::now());
+        self.hub.handle_timeout(self.wall.now());
     }
 
     fn handle(&mut self, command: Command) {
@@ -231,8 +248,14 @@ impl Actor {
                     }
                 }
             }
+            #[cfg(any(feature = "client", feature = "relay"))]
+            Effect::Tell { links, text } => self.late.tell(
+                links.iter().filter_map(|link| self.outboxes.get(link)),
+                &text,
+                Instant::now(),
+            ),
             #[cfg(not(any(feature = "client", feature = "relay")))]
-            Effect::Close { .. } | Effect::Send { .. } => {}
+            Effect::Close { .. } | Effect::Send { .. } | Effect::Tell { .. } => {}
             Effect::Notify { watch, change, origin } => {
                 for watch in watch {
                     let gone = match self.watches.entry(watch) {

@@ -75,7 +75,7 @@ impl Connection {
         Self {
             link: LinkId(link),
             side,
-            outbox: Arc::new(Outbox::new(shared.links.queue_bytes)),
+            outbox: Arc::new(Outbox::new(shared.links.queue_bytes, shared.links.gather)),
             commands: shared.commands.clone(),
             backlog: shared.backlog.clone(),
             intake: Arc::clone(&shared.intake),

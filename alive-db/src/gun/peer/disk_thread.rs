@@ -3,6 +3,7 @@
 use std::{
     collections::HashSet,
     sync::mpsc::{Receiver, Sender, channel},
+    time::{Duration, Instant},
 };
 
 use tokio::{runtime::Handle, sync::mpsc};
@@ -16,6 +17,11 @@ use crate::{
 
 /// Most writes of one transaction.
 const GROUP: usize = 4096;
+/// How long a transaction may wait for more writes, where they come so often that it is worth while. GUN lets them wait for
+/// 250 ms always.
+const GATHER: Duration = Duration::from_millis(20);
+/// After waiting in vain so many transactions do not wait.
+const SKIP: u32 = 64;
 /// Answers that wait for the engine; the thread waits when there are more.
 const ANSWERS: usize = 1024;
 /// Estimated memory of nodes among them, in bytes.
@@ -92,7 +98,7 @@ impl Answers {
 }
 
 fn run(disk: &DiskGraph, orders: &Receiver<Order>, answers: &Answers) {
-    let mut group = Group::default();
+    let (mut group, mut pace) = (Group::default(), Pace::default());
     while let Ok(order) = orders.recv() {
         group.take(disk, order, answers);
         while group.writes.len() < GROUP
@@ -100,7 +106,46 @@ fn run(disk: &DiskGraph, orders: &Receiver<Order>, answers: &Answers) {
         {
             group.take(disk, order, answers);
         }
+        let start = Instant::now();
+        if !group.batches.is_empty() && pace.waits(start) {
+            let mut is_of_use = false;
+            while group.writes.len() < GROUP
+                && let Ok(order) = orders.recv_timeout(GATHER.saturating_sub(start.elapsed()))
+            {
+                let is_write = matches!(order, Order::Store { .. });
+                is_of_use |= is_write && start.elapsed() >= GATHER / 2;
+                group.take(disk, order, answers);
+            }
+            pace.waited(is_of_use);
+        }
         group.commit(disk, answers);
+    }
+}
+
+/// When it is worth while to let a transaction wait for more writes: when there was another a moment ago, and waiting was of
+/// use the last time. It is of none when all who write wait for what they have written: then nothing comes in the second
+/// half of the time.
+#[derive(Debug, Default)]
+struct Pace {
+    last: Option<Instant>,
+    /// So many transactions go without waiting, after one that waited in vain.
+    skip: u32,
+}
+
+impl Pace {
+    /// Whether the transaction that is ready now waits for more.
+    fn waits(&mut self, now: Instant) -> bool {
+        let is_often = self.last.is_some_and(|last| now.duration_since(last) < 2 * GATHER);
+        self.last = Some(now);
+        if self.skip > 0 {
+            self.skip -= 1;
+            return false;
+        }
+        is_often
+    }
+
+    fn waited(&mut self, is_of_use: bool) {
+        self.skip = if is_of_use { 0 } else { SKIP };
     }
 }
 
@@ -145,5 +190,32 @@ impl Group {
         answers.stored(std::mem::take(&mut self.batches), written.is_ok());
         self.writes.clear();
         self.souls.clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_transaction_waits_only_where_that_is_of_use() {
+        let (mut pace, start) = (Pace::default(), Instant::now());
+        assert!(!pace.waits(start), "the first one");
+        assert!(!pace.waits(start + 3 * GATHER), "one now and then");
+        assert!(pace.waits(start + 4 * GATHER));
+        pace.waited(true);
+        assert!(pace.waits(start + 5 * GATHER));
+        pace.waited(false);
+        let at = |n: u32| start + 5 * GATHER + Duration::from_millis(n.into());
+        let waits: Vec<_> = (0..200)
+            .filter(|n| {
+                let waits = pace.waits(at(*n));
+                if waits {
+                    pace.waited(false);
+                }
+                waits
+            })
+            .collect();
+        assert_eq!(waits, [64, 129, 194], "one in 65 who write one after the other");
     }
 }

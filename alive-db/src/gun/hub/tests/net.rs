@@ -239,7 +239,7 @@ impl Net {
                     Effect::Resolve { ticket, outcome } => {
                         assert!(node.outcomes.insert(ticket, outcome).is_none(), "ended twice");
                     }
-                    Effect::Send { links, text } => {
+                    Effect::Send { links, text } | Effect::Tell { links, text } => {
                         Json::parse(&text).expect("what is sent is JSON");
                         for link in links {
                             let to = self.wires.get(&(n, link)).copied().unwrap_or((n, link));
