@@ -312,6 +312,7 @@ async fn serve_until_stopped(
     let address = http.address();
     let router = ready.api.router().merge(metrics(peer.clone()));
     let server = tokio::spawn(serve(http, router, cancel.clone()));
+    let stop = asked_to_stop();
     output::line(format_args!("peers at {}", relay.url()));
     output::line(format_args!("API at {}", url(address, &settings.http)));
     tracing::info!(
@@ -322,7 +323,7 @@ async fn serve_until_stopped(
         tokens = settings.require_access_token,
         "started"
     );
-    asked_to_stop().await;
+    stop.await;
     cancel.cancel();
     server.await?;
     ready.ended().await?;

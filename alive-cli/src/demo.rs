@@ -95,8 +95,9 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
 
     let outcome = perform(&stage, recording, &args).await;
     if outcome.is_ok() && args.serve {
+        let stop = asked_to_stop();
         output::line(format_args!("serving {} until stopped", stage.playlist_url()));
-        asked_to_stop().await;
+        stop.await;
     }
     stage.strike().await;
     outcome

@@ -135,8 +135,9 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
         chain.set_switches(switches);
     }
     let server = serve_chain(chain).await?;
+    let stop = asked_to_stop();
     output::line(format_args!("listening on {}", server.url()));
-    asked_to_stop().await;
+    stop.await;
     server.shutdown().await;
     Ok(())
 }
@@ -175,8 +176,9 @@ async fn run_avalon(args: Args) -> anyhow::Result<()> {
     if let Some(switches) = args.avalon_faults {
         server.with(|chain| chain.set_switches(switches));
     }
+    let stop = asked_to_stop();
     output::line(format_args!("listening on {}", server.url()));
-    asked_to_stop().await;
+    stop.await;
     server.shutdown().await;
     Ok(())
 }

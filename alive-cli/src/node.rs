@@ -203,6 +203,7 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
         backends = backends.live(followed);
     }
     let node = Node::start(config, backends).await?;
+    let stop = asked_to_stop();
     output::line(format_args!("listening on {}", url(&node)));
     if let Some(address) = node.metrics_address() {
         output::line(format_args!("metrics on http://{address}/metrics"));
@@ -210,7 +211,7 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
     let cancel = CancellationToken::new();
     let behind = Behind { chains: &chains, data: &args.data, live: live.as_ref(), store };
     let faces = args.faces.start(behind, &cancel).await?;
-    asked_to_stop().await;
+    stop.await;
     cancel.cancel();
     node.shutdown().await;
     faces.ended().await?;

@@ -168,11 +168,12 @@ async fn serve(args: ServeArgs) -> anyhow::Result<()> {
     let listener = TcpListener::bind(args.listen)
         .await
         .with_context(|| format!("cannot listen on {}", args.listen))?;
+    let stop = asked_to_stop();
     output::line(format_args!("listening on http://{}", listener.local_addr()?));
     let cancel = CancellationToken::new();
     let server =
         tokio::spawn(alive_node::serve(listener, router, ServerLimits::default(), cancel.clone()));
-    asked_to_stop().await;
+    stop.await;
     cancel.cancel();
     Ok(server.await?)
 }

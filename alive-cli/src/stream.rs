@@ -150,9 +150,9 @@ async fn publish(
         }
     };
     let stop = CancellationToken::new();
-    let canceller = stop.clone();
+    let (canceller, asked) = (stop.clone(), asked_to_stop());
     let watch = tokio::spawn(async move {
-        asked_to_stop().await;
+        asked.await;
         canceller.cancel();
     });
     let (put, keep_serving) = (storage.put.clone(), args.keep_serving);
