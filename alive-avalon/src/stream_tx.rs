@@ -33,7 +33,8 @@ use crate::{
 /// The member that carries what the chain's own form has no room for.
 const EXTENSION: &str = "alive";
 /// The members of an extension that are read.
-const EXTENSION_MEMBERS: [&str; 5] = ["240", "480", "720", "1080", "d"];
+const EXTENSION_MEMBERS: [&str; 10] =
+    ["240", "480", "720", "1080", "d", "map", "map240", "map480", "map720", "map1080"];
 /// The member of a playlist's json that lists archives of the chat.
 const CHAT_ARCHIVES: &str = "chat";
 /// Most archives of one stream's chat. Our own limit.
@@ -172,6 +173,9 @@ impl StreamTx {
         let mut extra = Members::default();
         for (quality, id) in push.renditions.iter() {
             extra.set(quality.as_str(), format!("\"{id}\""));
+        }
+        for (quality, id) in push.renditions.sections() {
+            extra.set(quality.section_key(), format!("\"{id}\""));
         }
         if push.discontinuity {
             extra.set("d", "1".to_owned());

@@ -19,6 +19,7 @@ mod number;
 mod op;
 pub mod publish;
 mod quality;
+mod sections;
 mod segment;
 mod stream;
 mod stream_id;
@@ -47,6 +48,7 @@ pub use publish::{
     PublisherConfig, Recorded, SegmentNumber, Stage, Step,
 };
 pub use quality::{Quality, QualityError, Renditions};
+pub use sections::Sections;
 pub use segment::{Flags, FlagsError, Segment, SegmentDuration, SegmentDurationError};
 pub use stream::{Pushed, Refusal, Settings, Stream, StreamInfo};
 pub use stream_id::{Link, LinkError, StreamId, StreamIdError};

@@ -12,6 +12,7 @@ use crate::{
     merged::MergedList,
     op::Seq,
     quality::Quality,
+    sections::Sections,
     segment::Segment,
     stream::Stream,
     time::Timestamp,
@@ -49,6 +50,8 @@ pub struct MergedTimeline {
     parts: Vec<Part>,
     /// `None` while there is one chain and never were more: then its list is the list.
     merged: Option<MergedList>,
+    /// Those of the merged list. What is listed keeps its section.
+    sections: Sections,
     ended: bool,
 }
 
@@ -65,7 +68,14 @@ impl MergedTimeline {
 
     /// An empty list of one rendition.
     pub fn new(quality: Quality, patience: Duration) -> Self {
-        Self { quality, patience, parts: Vec::new(), merged: None, ended: false }
+        Self {
+            quality,
+            patience,
+            parts: Vec::new(),
+            merged: None,
+            sections: Sections::default(),
+            ended: false,
+        }
     }
 
     /// The segments in playing order. Of a stream on several chains the sequence numbers in it are as they were first
@@ -74,6 +84,14 @@ impl MergedTimeline {
         match &self.merged {
             Some(merged) => merged.listed(),
             None => self.parts.first().map_or(&[], |part| part.timeline.listed()),
+        }
+    }
+
+    /// The initialisation section of each listed segment.
+    pub fn sections(&self) -> &Sections {
+        match &self.merged {
+            Some(_) => &self.sections,
+            None => self.parts.first().map_or(&self.sections, |part| part.timeline.sections()),
         }
     }
 
@@ -125,8 +143,18 @@ impl MergedTimeline {
 
     /// Takes a segment from the live cache of the stream's name on a network, see [`Timeline::offer_live`].
     pub fn offer_live(&mut self, network: &Network, segment: Segment) {
+        self.offer_live_with(network, segment, None);
+    }
+
+    /// The same with the initialisation section that the segment needs.
+    pub fn offer_live_with(
+        &mut self,
+        network: &Network,
+        segment: Segment,
+        section: Option<ContentId>,
+    ) {
         if let Some(part) = self.part(network) {
-            part.timeline.offer_live(segment);
+            part.timeline.offer_live_with(segment, section);
         }
     }
 
@@ -145,6 +173,7 @@ impl MergedTimeline {
         if self.ended || ended {
             // Made afresh: as an archive, or because the end was undone.
             self.merged = None;
+            self.sections = Sections::default();
         }
         self.ended = ended;
         for (network, stream) in streams {
@@ -155,6 +184,18 @@ impl MergedTimeline {
         if self.merged.is_some() || self.parts.len() > 1 {
             let lists: Vec<_> = self.parts.iter().map(|part| part.timeline.listed()).collect();
             self.merged.get_or_insert_default().extend(&lists);
+            self.take_sections();
+        }
+    }
+
+    /// Notes the sections of what was listed just now: that of the first chain which tells the segment with one.
+    fn take_sections(&mut self) {
+        let Some(merged) = &self.merged else { return };
+        for place in self.sections.len()..merged.listed().len() {
+            let told = self.parts.iter().enumerate().find_map(|(chain, part)| {
+                part.timeline.sections().at(merged.place_in(chain, place)?).copied()
+            });
+            self.sections.push(told);
         }
     }
 
@@ -170,6 +211,7 @@ impl MergedTimeline {
                 // The only list must not vanish with its chain.
                 if self.merged.is_none() && !self.ended {
                     self.merged.insert(MergedList::default()).extend(&list.collect::<Vec<_>>());
+                    self.take_sections();
                 }
                 self.parts.remove(at);
                 if let Some(merged) = &mut self.merged {
@@ -186,6 +228,7 @@ impl MergedTimeline {
                 if let ([one], None) = (&self.parts[..], &self.merged) {
                     let merged = self.merged.insert(MergedList::default());
                     merged.extend(&[one.timeline.listed()]);
+                    self.take_sections();
                 }
                 self.part(network);
             }

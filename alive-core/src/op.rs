@@ -182,7 +182,7 @@ pub struct Push {
     pub src: ContentId,
     /// The segment's length; absent for a chunk.
     pub len: Option<SegmentDuration>,
-    /// The transcoded renditions of the same content.
+    /// The transcoded renditions of the same content, and the initialisation sections of all of it.
     pub renditions: Renditions,
     /// Whether a discontinuity stands before this segment (`"d":1`).
     pub discontinuity: bool,
@@ -273,6 +273,9 @@ impl Push {
         }
         for (quality, id) in self.renditions.iter() {
             write!(out, r#","{quality}":"{id}""#)?;
+        }
+        for (quality, id) in self.renditions.sections() {
+            write!(out, r#","{}":"{id}""#, quality.section_key())?;
         }
         if self.discontinuity {
             out.push_str(r#","d":1"#);

@@ -15,7 +15,7 @@ use crate::{
     chunk::ChunkWriter,
     content::ContentId,
     op::{End, Op, Push, Seq},
-    quality::Renditions,
+    quality::{Quality, Renditions},
     segment::{Flags, Segment, SegmentDuration},
     stream_id::Link,
 };
@@ -39,14 +39,31 @@ struct Pending {
     duration: SegmentDuration,
     discontinuity: bool,
     content: Option<ContentId>,
+    /// The initialisation section, known when it is stored.
+    section: Option<ContentId>,
     announced: bool,
 }
 
 impl Pending {
+    fn new(duration: SegmentDuration, discontinuity: bool) -> Self {
+        Self { duration, discontinuity, content: None, section: None, announced: false }
+    }
+
     fn segment(&self) -> Option<Segment> {
         let flags = Flags::new(self.discontinuity, false);
         Some(Segment { content: self.content?, duration: self.duration, flags })
     }
+
+    fn announce(&self, number: SegmentNumber) -> Option<Effect> {
+        Some(Effect::Announce(number, self.segment()?, self.section))
+    }
+}
+
+/// The first segment of a push, and the initialisation section of all.
+#[derive(Clone, Copy, Debug)]
+struct Head {
+    segment: Segment,
+    section: Option<ContentId>,
 }
 
 /// The push on its way; there is never more than one.
@@ -54,6 +71,7 @@ impl Pending {
 struct Batch {
     seq: Seq,
     numbers: RangeInclusive<SegmentNumber>,
+    section: Option<ContentId>,
     content: Batched,
 }
 
@@ -156,7 +174,7 @@ impl Publisher {
         let discontinuity = std::mem::take(&mut self.broken) || recorded.discontinuity;
         let number = self.next_number;
         self.next_number += 1;
-        let pending = Pending { duration, discontinuity, content: None, announced: false };
+        let pending = Pending::new(duration, discontinuity);
         self.pending.insert(number, pending);
         let source = recorded.source;
         self.journal(JournalEntry::Segment { number, source, duration, discontinuity });
@@ -167,12 +185,24 @@ impl Publisher {
 
     /// A segment is stored under this id.
     pub fn handle_stored(&mut self, number: SegmentNumber, content: ContentId, now: Instant) {
+        self.handle_stored_with(number, content, None, now);
+    }
+
+    /// A segment is stored under this id, and the initialisation section that it needs under that one. A push has one
+    /// section for all of its segments: where it changes, the next push begins.
+    pub fn handle_stored_with(
+        &mut self,
+        number: SegmentNumber,
+        content: ContentId,
+        section: Option<ContentId>,
+        now: Instant,
+    ) {
         let Some(pending) = self.pending.get_mut(&number).filter(|p| p.content.is_none()) else {
             return;
         };
-        pending.content = Some(content);
+        (pending.content, pending.section) = (Some(content), section);
         self.retries.done(Step::Store(number));
-        self.journal(JournalEntry::Stored { number, content });
+        self.journal(JournalEntry::Stored { number, content, section });
         self.progress(number, Stage::Stored);
         self.effects.push_back(Effect::Release(number));
         self.announce_next();
@@ -212,7 +242,7 @@ impl Publisher {
         self.retries.done(Step::StoreChunk(seq));
         let Some(batch) = self.batch.as_mut().filter(|batch| batch.seq == seq) else { return };
         let Batched::Chunk(_) = batch.content else { return };
-        let push = new_push(&self.link, seq, content, None, false);
+        let push = new_push(&self.link, seq, content, None, false, batch.section);
         batch.content = Batched::Push(push);
         self.broadcast_batch();
     }
@@ -266,13 +296,14 @@ impl Publisher {
     }
 
     /// The unbroken run of stored segments that are in no push yet.
-    fn ready(&self) -> impl Iterator<Item = (SegmentNumber, Segment)> {
+    fn ready(&self) -> impl Iterator<Item = (SegmentNumber, Segment, Option<ContentId>)> {
         self.pending
             .range(self.unbundled..)
-            .map_while(|(&number, pending)| Some((number, pending.segment()?)))
+            .map_while(|(&number, pending)| Some((number, pending.segment()?, pending.section)))
     }
 
-    /// Starts the next push if one is due: the interval is over, no more would fit, or the session ends.
+    /// Starts the next push if one is due: the interval is over, no more would fit, the initialisation section changes,
+    /// or the session ends.
     fn share(&mut self, now: Instant) {
         if self.batch.is_some() {
             return;
@@ -281,15 +312,18 @@ impl Publisher {
             return self.resend_bundle(&bundle);
         }
         let mut writer = ChunkWriter::default();
-        let mut taken: Option<(RangeInclusive<SegmentNumber>, Segment)> = None;
+        let mut taken: Option<(RangeInclusive<SegmentNumber>, Head)> = None;
         let mut full = false;
-        for (number, segment) in self.ready() {
-            if !matches!(writer.push(&segment), Ok(true)) {
+        for (number, segment, section) in self.ready() {
+            let other = taken.as_ref().is_some_and(|(_, head)| head.section != section);
+            if other || !matches!(writer.push(&segment), Ok(true)) {
                 full = true;
                 break;
             }
-            let (first, head) =
-                taken.map_or((number, segment), |(range, head)| (*range.start(), head));
+            let (first, head) = taken
+                .map_or((number, Head { segment, section }), |(range, head)| {
+                    (*range.start(), head)
+                });
             taken = Some((first..=number, head));
         }
         let Some((numbers, head)) = taken else { return self.end_if_flushed() };
@@ -315,24 +349,27 @@ impl Publisher {
         &mut self,
         seq: Seq,
         numbers: RangeInclusive<SegmentNumber>,
-        head: Segment,
+        head: Head,
         writer: ChunkWriter,
     ) {
         numbers.clone().for_each(|number| self.progress(number, Stage::Bundling));
+        let section = head.section;
         if writer.count() == 1 {
-            let Segment { content, duration, flags } = head;
-            let push = new_push(&self.link, seq, content, Some(duration), flags.discontinuity());
-            self.batch = Some(Batch { seq, numbers, content: Batched::Push(push) });
+            let Segment { content, duration, flags } = head.segment;
+            let breaks = flags.discontinuity();
+            let push = new_push(&self.link, seq, content, Some(duration), breaks, section);
+            self.batch = Some(Batch { seq, numbers, section, content: Batched::Push(push) });
             self.broadcast_batch();
         } else if let Some(csv) = writer.finish() {
             self.effects.push_back(Effect::StoreChunk(seq, csv.clone()));
-            self.batch = Some(Batch { seq, numbers, content: Batched::Chunk(csv) });
+            self.batch = Some(Batch { seq, numbers, section, content: Batched::Chunk(csv) });
         }
     }
 
     /// Journals what the push will say before anybody can see it, then asks for its broadcast.
     fn broadcast_batch(&mut self) {
-        let Some(Batch { seq, numbers, content: Batched::Push(push) }) = &self.batch else {
+        let Some(Batch { seq, numbers, section, content: Batched::Push(push) }) = &self.batch
+        else {
             return;
         };
         let bundle = Bundle {
@@ -342,6 +379,7 @@ impl Publisher {
             src: push.src,
             len: push.len,
             discontinuity: push.discontinuity,
+            section: *section,
         };
         let op = Op::Push(push.clone());
         self.journal(JournalEntry::Bundled(bundle));
@@ -350,10 +388,11 @@ impl Publisher {
 
     /// Broadcasts a push from before a restart again, with the content it had.
     fn resend_bundle(&mut self, bundle: &Bundle) {
-        let Bundle { seq, first, last, src, len, discontinuity } = *bundle;
-        let push = new_push(&self.link, seq, src, len, discontinuity);
+        let Bundle { seq, first, last, src, len, discontinuity, section } = *bundle;
+        let push = new_push(&self.link, seq, src, len, discontinuity, section);
         self.effects.push_back(Effect::Broadcast(Op::Push(push.clone())));
-        self.batch = Some(Batch { seq, numbers: first..=last, content: Batched::Push(push) });
+        let (numbers, content) = (first..=last, Batched::Push(push));
+        self.batch = Some(Batch { seq, numbers, section, content });
     }
 
     fn announce_next(&mut self) {
@@ -361,9 +400,11 @@ impl Publisher {
             return;
         }
         let next = self.pending.iter().find(|(_, pending)| !pending.announced);
-        if let Some((&number, segment)) = next.and_then(|(n, p)| Some((n, p.segment()?))) {
+        if let Some((&number, pending)) = next
+            && let Some(announce) = pending.announce(number)
+        {
             self.announcing = Some(number);
-            self.effects.push_back(Effect::Announce(number, segment));
+            self.effects.push_back(announce);
         }
     }
 
@@ -371,8 +412,7 @@ impl Publisher {
     fn again(&mut self, step: Step) {
         let effect = match step {
             Step::Announce(number) => {
-                let segment = self.pending.get(&number).and_then(Pending::segment);
-                segment.map(|segment| Effect::Announce(number, segment))
+                self.pending.get(&number).and_then(|pending| pending.announce(number))
             }
             Step::Broadcast(seq) => match &self.batch {
                 Some(Batch { seq: now, content: Batched::Push(push), .. }) if *now == seq => {
@@ -440,8 +480,13 @@ fn new_push(
     src: ContentId,
     len: Option<SegmentDuration>,
     discontinuity: bool,
+    section: Option<ContentId>,
 ) -> Push {
-    Push { link: link.clone(), seq, src, len, renditions: Renditions::default(), discontinuity }
+    let mut renditions = Renditions::default();
+    if let Some(section) = section {
+        renditions.insert_section(Quality::Src, section);
+    }
+    Push { link: link.clone(), seq, src, len, renditions, discontinuity }
 }
 
 #[cfg(test)]

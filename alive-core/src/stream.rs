@@ -76,7 +76,7 @@ pub struct Pushed {
     /// Whether a discontinuity stands before the segment.
     #[serde(default)]
     pub discontinuity: bool,
-    /// The transcoded renditions.
+    /// The transcoded renditions, and the initialisation sections of all of it.
     #[serde(default)]
     pub renditions: Renditions,
 }
@@ -94,6 +94,13 @@ impl Pushed {
             Quality::Src => Some(&self.src),
             transcoded => self.renditions.get(transcoded),
         }
+    }
+}
+
+impl Pushed {
+    /// The initialisation section that the segments of a quality need.
+    pub fn section(&self, quality: Quality) -> Option<&ContentId> {
+        self.renditions.section(quality)
     }
 }
 

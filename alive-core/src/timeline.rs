@@ -18,6 +18,7 @@ use crate::{
     content::ContentId,
     op::Seq,
     quality::Quality,
+    sections::Sections,
     segment::{Flags, Segment},
     stream::{Pushed, Stream},
     time::Timestamp,
@@ -62,6 +63,7 @@ pub struct Timeline {
     quality: Quality,
     patience: Duration,
     listed: Vec<Listed>,
+    sections: Sections,
     /// Places in the list, found by the hash of the canonical id there. It is seeded, so nobody can aim at collisions.
     places: HashTable<u32>,
     hasher: RandomState,
@@ -70,7 +72,7 @@ pub struct Timeline {
     waiting: Option<(Seq, Timestamp)>,
     /// Something was passed over: the next new segment starts with a discontinuity.
     hole: bool,
-    live: VecDeque<Segment>,
+    live: VecDeque<(Segment, Option<ContentId>)>,
     unattested: usize,
     passed: Vec<Seq>,
     ended: bool,
@@ -91,6 +93,7 @@ impl Timeline {
             quality,
             patience,
             listed: Vec::new(),
+            sections: Sections::default(),
             places: HashTable::new(),
             hasher: RandomState::new(),
             next: Some(Seq::ZERO),
@@ -106,6 +109,11 @@ impl Timeline {
     /// The segments in playing order.
     pub fn listed(&self) -> &[Listed] {
         &self.listed
+    }
+
+    /// The initialisation section of each listed segment.
+    pub fn sections(&self) -> &Sections {
+        &self.sections
     }
 
     /// Whether the stream has ended, so that the list is the archive's.
@@ -131,8 +139,13 @@ impl Timeline {
     /// Takes a segment from the live cache, in the order in which the cache gives them. The next
     /// [`update`](Self::update) lists it unless it is there already. What passes the limit is dropped, newest first.
     pub fn offer_live(&mut self, segment: Segment) {
+        self.offer_live_with(segment, None);
+    }
+
+    /// The same with the initialisation section that the segment needs.
+    pub fn offer_live_with(&mut self, segment: Segment, section: Option<ContentId>) {
         if !self.ended && self.live.len() + self.unattested < Self::MAX_LIVE_AHEAD {
-            self.live.push_back(segment);
+            self.live.push_back((segment, section));
         }
     }
 
@@ -225,6 +238,7 @@ impl Timeline {
         segments: &[Segment],
         content: &impl Fn(&ContentId) -> ChunkContent,
     ) {
+        let section = stream.pushed(seq).and_then(|pushed| pushed.section(self.quality)).copied();
         let last_known = segments.iter().rposition(|segment| self.place(segment).is_some());
         let mut ahead = None;
         for (at, segment) in segments.iter().enumerate() {
@@ -236,7 +250,7 @@ impl Timeline {
             let held = last_known.is_some_and(|last| at < last)
                 || *ahead.get_or_insert_with(|| self.is_ahead(stream, seq, content));
             if !held {
-                self.append(*segment, Some(seq));
+                self.append(*segment, section, Some(seq));
             }
         }
     }
@@ -260,14 +274,14 @@ impl Timeline {
     }
 
     fn take_live(&mut self) {
-        while let Some(segment) = self.live.pop_front() {
+        while let Some((segment, section)) = self.live.pop_front() {
             if self.place(&segment).is_none() {
-                self.append(segment, None);
+                self.append(segment, section, None);
             }
         }
     }
 
-    fn append(&mut self, segment: Segment, seq: Option<Seq>) {
+    fn append(&mut self, segment: Segment, section: Option<ContentId>, seq: Option<Seq>) {
         let flags = match (self.listed.is_empty(), std::mem::take(&mut self.hole)) {
             (true, _) => Flags::new(false, segment.flags.gap()),
             (false, true) => segment.flags.with_discontinuity(),
@@ -280,6 +294,7 @@ impl Timeline {
         // Four thousand million segments are more than any memory holds.
         let place = u32::try_from(self.listed.len()).unwrap_or(u32::MAX);
         self.listed.push(Listed { segment: segment.with_flags(flags), seq });
+        self.sections.push(section);
         let hash = |listed: &[Listed], place: u32| {
             self.hasher.hash_one(content_at(listed, place).map(|id| id.canonical()))
         };
@@ -310,15 +325,16 @@ impl Timeline {
         let mut fresh = Self::new(self.quality, self.patience);
         fresh.ended = true;
         let mut expected = Some(Seq::ZERO);
-        for (seq, _) in stream.pushes() {
+        for (seq, pushed) in stream.pushes() {
             fresh.hole |= expected != Some(seq);
             expected = seq.next();
             match read(stream, seq, self.quality, &content) {
                 Readable::Segments(segments) => {
+                    let section = pushed.section(self.quality).copied();
                     for segment in &*segments {
                         match fresh.place(segment) {
                             Some(_) => fresh.hole = false,
-                            None => fresh.append(*segment, Some(seq)),
+                            None => fresh.append(*segment, section, Some(seq)),
                         }
                     }
                 }

@@ -133,13 +133,15 @@ pub struct NewItem {
     /// Seconds.
     len: Number,
     renditions: Vec<(Quality, Text)>,
+    sections: Vec<(Quality, Text)>,
     discontinuity: bool,
 }
 
 impl NewItem {
     /// Any texts as content ids, and a length in seconds; the REST face has checked them.
     pub fn new(src: Text, len: Number) -> Self {
-        Self { src, len, renditions: Vec::new(), discontinuity: false }
+        let (renditions, sections) = (Vec::new(), Vec::new());
+        Self { src, len, renditions, sections, discontinuity: false }
     }
 
     /// Adds a rendition.
@@ -154,6 +156,8 @@ impl NewItem {
             vec![("src", Value::Text(self.src.clone())), ("len", Value::Number(self.len))];
         values
             .extend(self.renditions.iter().map(|(q, src)| (q.as_str(), Value::Text(src.clone()))));
+        let sections = self.sections.iter();
+        values.extend(sections.map(|(q, id)| (q.section_key(), Value::Text(id.clone()))));
         if self.discontinuity {
             values.extend(Number::new(1.0).map(|one| ("d", Value::Number(one))));
         }
@@ -172,6 +176,7 @@ impl From<&LiveSegment> for NewItem {
             src: content.as_str().into(),
             len,
             renditions: live.renditions.iter().map(|(q, id)| (q, id.as_str().into())).collect(),
+            sections: live.renditions.sections().map(|(q, id)| (q, id.as_str().into())).collect(),
             discontinuity: flags.discontinuity(),
         }
     }
@@ -229,11 +234,20 @@ impl Item {
         // The original's clients round to three decimals; so do we.
         let duration = SegmentDuration::from_json_number(&len, 3).ok()?;
         let discontinuity = matches!(self.value("d"), Some(Value::Number(d)) if d.get().to_bits() == 1_f64.to_bits());
+        let named = |key| match self.value(key) {
+            Some(Value::Text(id)) => id.as_str()?.parse::<ContentId>().ok(),
+            _ => None,
+        };
         let mut renditions = Renditions::default();
         for quality in Quality::TRANSCODED {
-            let Some(Value::Text(src)) = self.value(quality.as_str()) else { continue };
-            if let Some(id) = src.as_str().and_then(|src| src.parse().ok()) {
+            if let Some(id) = named(quality.as_str()) {
                 renditions.insert(quality, id);
+            }
+        }
+        for quality in Quality::ALL {
+            let section = named(quality.section_key());
+            if let Some(id) = section.filter(|id| id.kind() == content.kind()) {
+                renditions.insert_section(quality, id);
             }
         }
         let flags = Flags::new(discontinuity, false);

@@ -32,14 +32,12 @@ pub struct ListSettings {
     /// leave room over the recorder's segments: 12 for segments of 10 seconds. A node that restarts must give at least
     /// the value that it announced before.
     pub target_seconds: NonZeroU32,
-    /// What the segments are, told to players by the name in the URI: several refuse a segment without it.
+    /// What segments without an initialisation section are, told to players by the name in the URI: several refuse a
+    /// segment without it. Those with one are fragments of MP4.
     pub extension: Extension,
     /// Whether the server that gives a live list understands delivery directives, see
     /// [`ReloadRequest`](crate::ReloadRequest). The list offers them then; a list in a file must not.
     pub directives: bool,
-    /// The initialisation section of fragments of MP4, named again behind each discontinuity. The node never sets it: the
-    /// protocol says of no stream where it is.
-    pub map: Option<ContentId>,
 }
 
 impl ListSettings {
@@ -66,25 +64,36 @@ impl ListSettings {
     pub fn directives(self, directives: bool) -> Self {
         Self { directives, ..self }
     }
-
-    /// Sets the initialisation section of all segments.
-    #[must_use]
-    pub fn map(self, map: ContentId) -> Self {
-        Self { map: Some(map), ..self }
-    }
 }
 
 impl Default for ListSettings {
     /// Segments of MPEG-TS, about 10 seconds each, from the host that serves the list.
     fn default() -> Self {
         const TWELVE: NonZeroU32 = NonZeroU32::MIN.saturating_add(11);
-        Self {
-            gateway: None,
-            target_seconds: TWELVE,
-            extension: Extension::Ts,
-            directives: false,
-            map: None,
-        }
+        Self { gateway: None, target_seconds: TWELVE, extension: Extension::Ts, directives: false }
+    }
+}
+
+/// A segment as it stands in a list. A [`Segment`] alone is one that needs no initialisation section.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ListEntry<'s> {
+    /// The segment.
+    pub segment: &'s Segment,
+    /// The initialisation section that it needs, as fragments of MP4 do: `EXT-X-MAP`.
+    pub section: Option<&'s ContentId>,
+}
+
+impl<'s> ListEntry<'s> {
+    /// A segment and the section that it needs.
+    pub fn new(segment: &'s Segment, section: Option<&'s ContentId>) -> Self {
+        Self { segment, section }
+    }
+}
+
+impl<'s> From<&'s Segment> for ListEntry<'s> {
+    fn from(segment: &'s Segment) -> Self {
+        Self::new(segment, None)
     }
 }
 
@@ -115,7 +124,8 @@ impl Extension {
 /// Writes the list of `segments`: of type EVENT, or VOD with `EXT-X-ENDLIST` once the stream has `ended`.
 ///
 /// Numbering starts at 0 and counts gaps. The target duration covers the longest segment, the version is 8 only when a
-/// gap is listed. Equal input gives equal bytes on every node. Source: `spec/hls.md`, sections 1, 3 and 4;
+/// gap is listed, and 7 with an initialisation section. A section is named where it begins and behind each discontinuity;
+/// a list has no way to say that it holds no longer. Equal input gives equal bytes on every node. Source: `spec/hls.md`, sections 1, 3 and 4;
 /// `spec/indexer.md`, section 6.
 ///
 /// ```
@@ -137,7 +147,7 @@ impl Extension {
 /// ```
 pub fn assemble<'s, I>(segments: I, ended: bool, settings: &ListSettings) -> Vec<u8>
 where
-    I: IntoIterator<Item = &'s Segment, IntoIter: Clone>,
+    I: IntoIterator<Item: Into<ListEntry<'s>>, IntoIter: Clone>,
 {
     assemble_portion(segments, ended, settings, Portion::default())
 }
@@ -171,23 +181,26 @@ pub fn assemble_portion<'s, I>(
     portion: Portion,
 ) -> Vec<u8>
 where
-    I: IntoIterator<Item = &'s Segment, IntoIter: Clone>,
+    I: IntoIterator<Item: Into<ListEntry<'s>>, IntoIter: Clone>,
 {
-    let segments = segments.into_iter();
+    let segments = segments.into_iter().map(Into::into);
     let mut outline = Outline::new(settings);
-    for segment in segments.clone() {
-        outline.push(segment);
+    for entry in segments.clone() {
+        outline.push(entry);
     }
     let plan = outline.plan(portion, ended);
     let mut writer = SegmentWriter::starting_at(plan.first, settings);
-    if plan.header.skipped_segments != 0 {
-        writer.keep_map();
+    if plan.header.skipped_segments != 0
+        && let Some(skipped) = plan.first.checked_sub(1)
+    {
+        // The reader knows the section in force.
+        writer.set_section(segments.clone().nth(skipped).and_then(|entry| entry.section));
     }
     let count = outline.len().saturating_sub(plan.first);
     let mut out = Vec::with_capacity(HEADER_ROOM + ENDLIST.len() + count * writer.usual_bytes());
     push_header(&mut out, &plan.header);
-    for segment in segments.skip(plan.first) {
-        writer.push(&mut out, segment);
+    for entry in segments.skip(plan.first) {
+        writer.push(&mut out, entry);
     }
     if ended {
         out.extend_from_slice(ENDLIST);
@@ -204,40 +217,38 @@ pub(crate) struct SegmentWriter {
     before_cid: Box<[u8]>,
     before_skylink: Box<[u8]>,
     file_name: FileName,
-    /// The line that names the initialisation section; empty without one.
-    map: Box<[u8]>,
-    /// Whether the next segment needs that line.
-    map_due: bool,
+    /// What segments without a section are.
+    extension: Extension,
+    /// The initialisation section of the segment before; for the first one that which its reader knows.
+    section: Option<ContentId>,
 }
 
 impl SegmentWriter {
     /// Starts with a segment of any number.
     pub(crate) fn starting_at(number: usize, settings: &ListSettings) -> Self {
         let base = settings.gateway.as_ref().map_or("", GatewayUrl::base);
-        let mut writer = Self {
+        Self {
             before_cid: format!("{base}/ipfs/").into_bytes().into(),
             before_skylink: format!("{base}/").into_bytes().into(),
             file_name: FileName::new(number, settings.extension),
-            map: Box::default(),
-            map_due: true,
-        };
-        if let Some(map) = &settings.map {
-            // A gateway's address has no quote: its type sees to that.
-            let before = String::from_utf8_lossy(writer.before(map)).into_owned();
-            let line = format!("#EXT-X-MAP:URI=\"{before}{map}?filename=init.mp4\"\n");
-            writer.map = line.into_bytes().into();
+            extension: settings.extension,
+            section: None,
         }
-        writer
     }
 
-    /// The reader knows the section in force.
-    pub(crate) fn keep_map(&mut self) {
-        self.map_due = false;
+    /// The section that holds from now on.
+    fn set_section(&mut self, section: Option<&ContentId>) {
+        self.section = section.copied();
+        self.file_name.set_extension(section.map_or(self.extension, |_| Extension::M4s));
     }
 
-    /// The line that names the initialisation section; empty without one.
-    pub(crate) fn map(&self) -> &[u8] {
-        &self.map
+    /// Names an initialisation section.
+    pub(crate) fn push_map(&self, out: &mut Vec<u8>, section: &ContentId) {
+        // A gateway's address has no quote: its type sees to that.
+        out.extend_from_slice(b"#EXT-X-MAP:URI=\"");
+        out.extend_from_slice(self.before(section));
+        out.extend_from_slice(section.as_bytes());
+        out.extend_from_slice(b"?filename=init.mp4\"\n");
     }
 
     fn before(&self, content: &ContentId) -> &[u8] {
@@ -254,12 +265,17 @@ impl SegmentWriter {
         self.before_cid.len() + LONGEST_USUAL_ID + AROUND
     }
 
-    pub(crate) fn push(&mut self, out: &mut Vec<u8>, segment: &Segment) {
+    pub(crate) fn push(&mut self, out: &mut Vec<u8>, entry: ListEntry<'_>) {
+        let ListEntry { segment, section } = entry;
         if segment.flags.discontinuity() {
             out.extend_from_slice(b"#EXT-X-DISCONTINUITY\n");
         }
-        if std::mem::take(&mut self.map_due) || segment.flags.discontinuity() {
-            out.extend_from_slice(&self.map);
+        let changes = self.section.as_ref() != section;
+        if changes {
+            self.set_section(section);
+        }
+        if let Some(section) = section.filter(|_| changes || segment.flags.discontinuity()) {
+            self.push_map(out, section);
         }
         if segment.flags.gap() {
             out.extend_from_slice(b"#EXT-X-GAP\n");
@@ -288,6 +304,12 @@ impl FileName {
         let dot = text.len();
         text.extend_from_slice(format!(".{}\n", extension.as_str()).as_bytes());
         Self { text, dot }
+    }
+
+    fn set_extension(&mut self, extension: Extension) {
+        self.text.truncate(self.dot + 1);
+        self.text.extend_from_slice(extension.as_str().as_bytes());
+        self.text.push(b'\n');
     }
 
     fn count_up(&mut self) {
@@ -403,28 +425,44 @@ mod tests {
 
     #[test]
     fn fragments_name_their_section_and_again_behind_a_discontinuity() {
-        let settings = ListSettings::default()
-            .gateway("https://gw.example".parse().unwrap())
-            .extension(Extension::M4s)
-            .map(SKYLINK.parse().unwrap())
-            .directives(true);
+        let settings =
+            ListSettings::default().gateway("https://gw.example".parse().unwrap()).directives(true);
+        let section: ContentId = SKYLINK.parse().unwrap();
         let broken = segment(CID, "10").with_flags(Flags::DISCONTINUITY);
         let segments = [vec![segment(CID, "10"); 20], vec![broken; 1]].concat();
-        let list = text(&segments, false, &settings);
+        let entries = segments.iter().map(|segment| ListEntry::new(segment, Some(&section)));
+        let list = String::from_utf8(assemble(entries.clone(), false, &settings)).unwrap();
         let map = format!("#EXT-X-MAP:URI=\"https://gw.example/{SKYLINK}?filename=init.mp4\"\n");
         assert_eq!(list.matches(&map).count(), 2);
         assert!(list.contains(&format!("#EXT-X-DISCONTINUITY\n{map}#EXTINF")));
+        assert!(list.ends_with("?filename=20.m4s\n") && !list.contains(".ts"), "{list}");
         let list = MediaPlaylist::read(list.as_bytes()).unwrap();
         assert_eq!(list.header().version, Some(7));
         assert!(list.segments().iter().all(|segment| segment.map.is_some()));
 
-        let portion = |portion| assemble_portion(&segments, false, &settings, portion);
+        let portion = |portion| assemble_portion(entries.clone(), false, &settings, portion);
         let window = portion(Portion::default().window("40".parse().unwrap()));
         let window = MediaPlaylist::read(&window).unwrap();
         assert!(window.segments().iter().all(|segment| segment.map.is_some()));
         // Who has the skipped segments knows their section.
         let delta = String::from_utf8(portion(Portion::default().skip(true))).unwrap();
         assert_eq!(delta.matches(&map).count(), 1, "{delta}");
+    }
+
+    #[test]
+    fn a_section_that_changes_is_named_where_it_does() {
+        let [a, b] = [CID, SKYLINK].map(|id| id.parse::<ContentId>().unwrap());
+        let one = segment(CID, "10");
+        let sections = [None, Some(&a), Some(&a), Some(&b), None, Some(&b)];
+        let entries = sections.map(|section| ListEntry::new(&one, section));
+        let list = String::from_utf8(assemble(entries, true, &ListSettings::default())).unwrap();
+        let told = list.lines().filter_map(|line| {
+            let uri = line.strip_prefix("#EXT-X-MAP:URI=\"").map(|rest| &rest[..rest.len() - 1]);
+            uri.or((!line.starts_with('#')).then(|| line.rsplit('=').next().unwrap()))
+        });
+        let [a, b] = [format!("/ipfs/{a}?filename=init.mp4"), format!("/{b}?filename=init.mp4")];
+        let want = ["0.ts", &a, "1.m4s", "2.m4s", &b, "3.m4s", "4.ts", &b, "5.m4s"];
+        assert_eq!(told.collect::<Vec<_>>(), want, "{list}");
     }
 
     #[test]

@@ -22,7 +22,7 @@ mod rendition;
 mod time;
 mod write;
 
-pub use assemble::{Extension, ListSettings, assemble, assemble_portion};
+pub use assemble::{Extension, ListEntry, ListSettings, assemble, assemble_portion};
 pub use halive::{HaliveItem, HaliveTail, halive_playlist};
 pub use line_text::{FrameRate, LineTextError, Quoted, Title, Uri, Word};
 pub use live::{EndedPlaylist, LivePlaylist};
@@ -34,7 +34,7 @@ pub use model::{
 };
 pub use portion::{Portion, Window, WindowError};
 pub use read::{AttributeProblem, MAX_LINE_BYTES, MAX_LIST_BYTES, Problem, ReadError};
-pub use recorder::{Progress, RecordedSegment, Recording, Restart, Unsupported};
+pub use recorder::{Progress, RecordedMap, RecordedSegment, Recording, Restart, Unsupported};
 pub use reload::{Readiness, ReloadError, ReloadRequest};
 pub use rendition::{RenditionMeter, multivariant};
 pub use time::{MediaDuration, MediaDurationError, ProgramDateTime};

@@ -1,9 +1,9 @@
 //! A list that grows with its stream: [`LivePlaylist`], and what it becomes, [`EndedPlaylist`].
 
-use alive_core::Segment;
+use alive_core::{ContentId, Sections, Segment};
 
 use crate::{
-    assemble::{HEADER_ROOM, ListSettings, SegmentWriter},
+    assemble::{HEADER_ROOM, ListEntry, ListSettings, SegmentWriter},
     model::MediaHeader,
     outline::Outline,
     portion::Portion,
@@ -31,6 +31,7 @@ use crate::{
 pub struct LivePlaylist {
     writer: SegmentWriter,
     outline: Outline,
+    sections: Sections,
     /// Where each segment's lines end, counted from the end of the header. Four thousand million bytes are more than any
     /// list has.
     ends: Vec<u32>,
@@ -43,15 +44,18 @@ impl LivePlaylist {
         let outline = Outline::new(settings);
         let mut text = Text { bytes: vec![0; HEADER_ROOM], start: HEADER_ROOM };
         text.set_header(&outline.header(false));
-        Self { writer: SegmentWriter::starting_at(0, settings), outline, ends: Vec::new(), text }
+        let (writer, sections) = (SegmentWriter::starting_at(0, settings), Sections::default());
+        Self { writer, outline, sections, ends: Vec::new(), text }
     }
 
     /// Appends a segment. What is listed already does not change, but for the target duration and the version.
-    pub fn push(&mut self, segment: &Segment) {
-        if self.outline.push(segment) {
+    pub fn push<'s>(&mut self, entry: impl Into<ListEntry<'s>>) {
+        let entry = entry.into();
+        if self.outline.push(entry) {
             self.text.set_header(&self.outline.header(false));
         }
-        self.writer.push(&mut self.text.bytes, segment);
+        self.writer.push(&mut self.text.bytes, entry);
+        self.sections.push(entry.section.copied());
         self.ends.push(u32::try_from(self.text.bytes.len() - HEADER_ROOM).unwrap_or(u32::MAX));
     }
 
@@ -94,12 +98,20 @@ impl LivePlaylist {
         let lines = self.lines_from(plan.first);
         let mut out = Vec::with_capacity(HEADER_ROOM + lines.len());
         push_header(&mut out, &plan.header);
-        let shows_map = plan.first == 0 || self.outline.is_discontinuity(plan.first);
-        if !shows_map && !lines.is_empty() && plan.header.skipped_segments == 0 {
-            out.extend_from_slice(self.writer.map());
+        if let Some(section) = self.section_in_force(plan.first)
+            && plan.header.skipped_segments == 0
+        {
+            self.writer.push_map(&mut out, section);
         }
         out.extend_from_slice(lines);
         out
+    }
+
+    /// The initialisation section that a segment needs and its own lines do not name.
+    fn section_in_force(&self, number: usize) -> Option<&ContentId> {
+        let before = self.sections.at(number.checked_sub(1)?);
+        let section = self.sections.at(number).filter(|section| before == Some(*section));
+        section.filter(|_| !self.outline.is_discontinuity(number))
     }
 
     /// The text from a segment on, as it stands in the list.
@@ -127,6 +139,7 @@ impl Clone for LivePlaylist {
         Self {
             writer: self.writer.clone(),
             outline: self.outline.clone(),
+            sections: self.sections.clone(),
             ends: self.ends.clone(),
             text: Text { bytes, start: self.text.start },
         }
@@ -135,6 +148,12 @@ impl Clone for LivePlaylist {
 
 impl<'s> Extend<&'s Segment> for LivePlaylist {
     fn extend<I: IntoIterator<Item = &'s Segment>>(&mut self, segments: I) {
+        self.extend(segments.into_iter().map(ListEntry::from));
+    }
+}
+
+impl<'s> Extend<ListEntry<'s>> for LivePlaylist {
+    fn extend<I: IntoIterator<Item = ListEntry<'s>>>(&mut self, segments: I) {
         let segments = segments.into_iter();
         let more = segments.size_hint().0;
         self.text.bytes.reserve(more.saturating_mul(self.writer.usual_bytes()));

@@ -3,7 +3,7 @@
 use alive_core::Segment;
 
 use crate::{
-    assemble::{Extension, ListSettings},
+    assemble::{ListEntry, ListSettings},
     decimal::MICROS,
     model::{MediaHeader, PlaylistType, ServerControl},
     portion::{Portion, Window},
@@ -26,7 +26,7 @@ pub(crate) struct Outline {
     /// How many segments there were before each rise of the target, and the target until then.
     rises: Vec<(usize, u32)>,
     directives: bool,
-    map_version: Option<u64>,
+    has_section: bool,
 }
 
 /// How to write a portion: its header, and the number of the first segment to write.
@@ -38,24 +38,19 @@ pub(crate) struct Plan {
 
 impl Outline {
     pub(crate) fn new(settings: &ListSettings) -> Self {
-        // Source: `spec/hls.md`, section 4: what recorders write for fragments, and what the tag alone asks for.
-        let map_version = settings.map.map(|_| match settings.extension {
-            Extension::Ts => 6,
-            Extension::M4s | Extension::Mp4 => 7,
-        });
         Self {
             marks: Vec::new(),
             target: settings.target_seconds.get(),
             has_gap: false,
             rises: Vec::new(),
             directives: settings.directives,
-            map_version,
+            has_section: false,
         }
     }
 
     /// Takes a segment; whether the header of the whole list changed. Nothing that it changes is ever taken back.
-    pub(crate) fn push(&mut self, segment: &Segment) -> bool {
-        let mark = Mark::new(segment);
+    pub(crate) fn push(&mut self, entry: ListEntry<'_>) -> bool {
+        let mark = Mark::new(entry.segment);
         let needed = u32::try_from(mark.micros().div_ceil(MICROS)).unwrap_or(u32::MAX);
         let rises = needed > self.target;
         if rises {
@@ -64,8 +59,10 @@ impl Outline {
         }
         let first_gap = mark.is_gap() && !self.has_gap;
         self.has_gap |= first_gap;
+        let first_section = entry.section.is_some() && !self.has_section;
+        self.has_section |= first_section;
         self.marks.push(mark);
-        rises || first_gap
+        rises || first_gap || first_section
     }
 
     pub(crate) fn reserve(&mut self, more: usize) {
@@ -124,7 +121,12 @@ impl Outline {
     }
 
     fn version(&self, has_gap: bool) -> u64 {
-        if has_gap { 8 } else { self.map_version.unwrap_or(3) }
+        // Source: `spec/hls.md`, section 4; 7 is what recorders write for fragments.
+        match (has_gap, self.has_section) {
+            (true, _) => 8,
+            (false, true) => 7,
+            (false, false) => 3,
+        }
     }
 
     /// What is offered; nothing for a list that will not change.

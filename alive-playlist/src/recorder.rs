@@ -9,7 +9,7 @@ use std::sync::Arc;
 use alive_core::{SegmentDuration, SegmentDurationError};
 
 use crate::{
-    model::{ByteRange, MediaPlaylist, MediaSegment},
+    model::{ByteRange, Map, MediaPlaylist, MediaSegment},
     read::ReadError,
     time::{MediaDuration, ProgramDateTime},
 };
@@ -51,12 +51,12 @@ impl Recording {
 
     /// Takes what concerns a recording from a list.
     pub fn from_list(list: &MediaPlaylist<'_>) -> Self {
-        let mut map: Option<Arc<str>> = None;
+        let mut map: Option<Arc<RecordedMap>> = None;
         let segments = list.numbered().map(|(number, segment)| {
-            // One copy of the name for all segments that share it.
-            let uri = segment.map.as_ref().map(|map| map.uri.as_str());
-            if map.as_deref() != uri {
-                map = uri.map(Arc::from);
+            // One copy for all segments that share it.
+            let named = segment.map.as_deref().map(RecordedMap::new);
+            if map.as_deref() != named.as_ref() {
+                map = named.map(Arc::from);
             }
             RecordedSegment::new(number, segment, map.clone())
         });
@@ -184,14 +184,14 @@ pub struct RecordedSegment {
     pub program_date_time: Option<ProgramDateTime>,
     /// Which part of the file it is (`single_file`), or `None` for the whole.
     pub byte_range: Option<ByteRange>,
-    /// The name of its initialisation section, which fragments of MP4 need.
-    pub map: Option<Arc<str>>,
+    /// Its initialisation section, which fragments of MP4 need.
+    pub map: Option<Arc<RecordedMap>>,
     /// Whether it is encrypted: nobody who watches the stream has the key.
     pub encrypted: bool,
 }
 
 impl RecordedSegment {
-    fn new(number: u64, segment: &MediaSegment<'_>, map: Option<Arc<str>>) -> Self {
+    fn new(number: u64, segment: &MediaSegment<'_>, map: Option<Arc<RecordedMap>>) -> Self {
         Self {
             number,
             uri: segment.uri.as_str().into(),
@@ -210,15 +210,7 @@ impl RecordedSegment {
     /// `None` when it is anything else: an address, a path with folders, a name that leads out of the folder. Names are
     /// not decoded, as recorders write them unescaped.
     pub fn file_name(&self) -> Option<&str> {
-        let name = &*self.uri;
-        let is_plain = !name.contains(['/', '\\']) && !matches!(name, "." | "..");
-        // `C:name` is a path on Windows, `x:name` an address; ffmpeg writes neither for a file of its own.
-        let has_scheme = name.split_once(':').is_some_and(|(scheme, _)| {
-            let mut chars = scheme.chars();
-            chars.next().is_some_and(|c| c.is_ascii_alphabetic())
-                && chars.all(|c| c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.'))
-        });
-        (is_plain && !has_scheme).then_some(name)
+        file_name(&self.uri)
     }
 
     /// Its length as one of a stream's segments.
@@ -229,13 +221,16 @@ impl RecordedSegment {
         self.duration.try_into()
     }
 
-    /// Why this segment cannot be published as a whole file of MPEG-TS, if so; the first reason found.
+    /// Why this segment cannot be published, if so; the first reason found. It must be a file of its own, and so must its
+    /// initialisation section if it has one.
     pub fn unsupported(&self) -> Option<Unsupported> {
         match () {
             () if self.encrypted => Some(Unsupported::Encrypted),
             () if self.gap => Some(Unsupported::Gap),
             () if self.byte_range.is_some() => Some(Unsupported::ByteRange),
-            () if self.map.is_some() => Some(Unsupported::Map),
+            () if self.map.as_ref().is_some_and(|map| map.file_name().is_none()) => {
+                Some(Unsupported::Map)
+            }
             () if self.file_name().is_none() => Some(Unsupported::Name),
             () => None,
         }
@@ -252,8 +247,43 @@ impl RecordedSegment {
         self.uri == other.uri
             && self.duration == other.duration
             && self.byte_range == other.byte_range
+            && self.map == other.map
             && apart <= ROUNDING_MS
     }
+}
+
+/// The initialisation section of recorded segments.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RecordedMap {
+    /// Its name, as written.
+    pub uri: Box<str>,
+    /// Which part of the file it is, or `None` for the whole.
+    pub byte_range: Option<ByteRange>,
+}
+
+impl RecordedMap {
+    fn new(map: &Map<'_>) -> Self {
+        Self { uri: map.uri.as_str().into(), byte_range: map.byte_range }
+    }
+
+    /// The name of its file in the list's own folder; `None` when it is anything else than a whole file there, see
+    /// [`RecordedSegment::file_name`].
+    pub fn file_name(&self) -> Option<&str> {
+        file_name(&self.uri).filter(|_| self.byte_range.is_none())
+    }
+}
+
+/// A name of a file beside the list, and nothing else.
+fn file_name(name: &str) -> Option<&str> {
+    let is_plain = !name.contains(['/', '\\']) && !matches!(name, "" | "." | "..");
+    // `C:name` is a path on Windows, `x:name` an address; ffmpeg writes neither for a file of its own.
+    let has_scheme = name.split_once(':').is_some_and(|(scheme, _)| {
+        let mut chars = scheme.chars();
+        chars.next().is_some_and(|c| c.is_ascii_alphabetic())
+            && chars.all(|c| c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.'))
+    });
+    (is_plain && !has_scheme).then_some(name)
 }
 
 /// What keeps a recorded segment from being published as it stands.
@@ -269,8 +299,8 @@ pub enum Unsupported {
     /// The recorder lost it.
     #[error("the recorder lists the segment as missing")]
     Gap,
-    /// It needs an initialisation section.
-    #[error("the segment needs an initialisation section; set the recorder to MPEG-TS segments")]
+    /// It needs an initialisation section that is no file beside its list.
+    #[error("the initialisation section is not a file of its own in the folder of the list")]
     Map,
     /// It is no file beside the list.
     #[error("the segment is not a file in the folder of its list")]
@@ -386,7 +416,10 @@ mod tests {
     #[case("", None)]
     #[case("#EXT-X-GAP\n", Some(Unsupported::Gap))]
     #[case("#EXT-X-BYTERANGE:1@0\n", Some(Unsupported::ByteRange))]
-    #[case("#EXT-X-MAP:URI=\"init.mp4\"\n", Some(Unsupported::Map))]
+    #[case("#EXT-X-MAP:URI=\"init.mp4\"\n", None)]
+    #[case("#EXT-X-MAP:URI=\"init.mp4\",BYTERANGE=\"9@0\"\n", Some(Unsupported::Map))]
+    #[case("#EXT-X-MAP:URI=\"../init.mp4\"\n", Some(Unsupported::Map))]
+    #[case("#EXT-X-MAP:URI=\"http://h/init.mp4\"\n", Some(Unsupported::Map))]
     #[case("#EXT-X-KEY:METHOD=AES-128,URI=\"k\"\n", Some(Unsupported::Encrypted))]
     fn what_cannot_be_published_says_why(#[case] tag: &str, #[case] why: Option<Unsupported>) {
         let list = list(0, &[], &format!("{tag}#EXTINF:1,\na.ts\n"));

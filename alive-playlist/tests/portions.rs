@@ -5,10 +5,11 @@ mod timeline;
 
 use alive_core::{ContentId, Flags, Segment};
 use alive_playlist::{
-    ListSettings, LivePlaylist, MediaPlaylist, Portion, Window, assemble, assemble_portion,
+    ListEntry, ListSettings, LivePlaylist, MediaPlaylist, Portion, Window, assemble,
+    assemble_portion,
 };
 use proptest::{collection::vec, prelude::*};
-use timeline::{segment, settings};
+use timeline::{CIDS, segment, settings};
 
 const SECOND: u64 = 1_000_000;
 
@@ -28,6 +29,27 @@ fn entries(list: &MediaPlaylist<'_>) -> Vec<(u64, String, u64, bool, bool, Optio
         (number, segment.uri.to_string(), micros, segment.discontinuity, segment.gap, map)
     };
     list.numbered().map(entry).collect()
+}
+
+/// Which initialisation section each segment needs; more than enough of them.
+fn sections() -> impl Strategy<Value = Vec<Option<ContentId>>> {
+    let run = (proptest::option::of(0..CIDS.len()), 1..30_usize);
+    vec(run, 60).prop_map(|runs| {
+        let runs =
+            runs.into_iter().map(|(id, count)| (id.map(|id| CIDS[id].parse().unwrap()), count));
+        runs.flat_map(|(section, count)| std::iter::repeat_n(section, count)).collect()
+    })
+}
+
+/// Segments as they stand in a list.
+fn listed<'s>(
+    segments: &'s [Segment],
+    sections: &'s [Option<ContentId>],
+) -> impl Iterator<Item = ListEntry<'s>> + Clone {
+    segments
+        .iter()
+        .zip(sections)
+        .map(|(segment, section)| ListEntry::new(segment, section.as_ref()))
 }
 
 /// A day of ten-second segments.
@@ -120,22 +142,19 @@ proptest! {
         segments in vec(segment(), 0..40),
         settings in settings(),
         directives: bool,
-        fragments: bool,
+        sections in sections(),
         seconds in prop::option::of(1_u32..2000),
         skip: bool,
     ) {
         let settings = settings.directives(directives);
-        let settings = match segments.first().filter(|_| fragments) {
-            Some(first) => settings.map(first.content),
-            None => settings,
-        };
         let portion = Portion::default().skip(skip);
         let portion = seconds.map_or(portion, |s| portion.window(window(s).window.unwrap()));
         let mut list = LivePlaylist::new(&settings);
-        for (count, segment) in segments.iter().enumerate() {
-            let want = assemble_portion(&segments[..count], false, &settings, portion);
+        for (count, entry) in listed(&segments, &sections).enumerate() {
+            let before = listed(&segments[..count], &sections);
+            let want = assemble_portion(before, false, &settings, portion);
             prop_assert_eq!(list.portion(portion), want);
-            list.push(segment);
+            list.push(entry);
         }
         prop_assert_eq!(list.portion(Portion::default()), list.as_bytes());
     }
@@ -144,14 +163,25 @@ proptest! {
     fn a_portion_lists_the_same_segments_under_the_same_numbers(
         segments in vec(segment(), 1..60),
         settings in settings(),
+        sections in sections(),
         seconds in 1_u32..3000,
         skip: bool,
         ended: bool,
     ) {
-        let settings = settings.directives(true).map(segments[0].content);
-        let whole = assemble(&segments, ended, &settings);
+        // Once a list has named a section, it cannot say that there is none.
+        let mut section = None;
+        let sections: Vec<_> = sections.into_iter().map(|next| { section = next.or(section); section }).collect();
+        let settings = settings.directives(true);
+        let all = || listed(&segments, &sections);
+        let whole = assemble(all(), ended, &settings);
         let whole = read(&whole);
-        let text = assemble_portion(&segments, ended, &settings, window(seconds).skip(skip));
+        for (entry, segment) in all().zip(whole.segments()) {
+            let named = segment.map.as_ref().map(|map| map.uri.to_string());
+            let names = |section: &ContentId| named.as_ref().is_some_and(|uri| uri.contains(section.as_str()));
+            prop_assert!(entry.section.map_or(named.is_none(), names), "{entry:?} {named:?}");
+            prop_assert_eq!(segment.uri.as_str().contains(".m4s"), entry.section.is_some() || settings.extension.as_str() == "m4s");
+        }
+        let text = assemble_portion(all(), ended, &settings, window(seconds).skip(skip));
         let list = read(&text);
         let header = list.header();
 
@@ -162,8 +192,9 @@ proptest! {
         let known = header.skipped_segments > 0;
         let mut got = entries(&list);
         if known {
+            let force = whole.segments()[left - 1].map.as_ref().map(|map| map.uri.to_string());
             for entry in got.iter_mut().filter(|entry| entry.5.is_none()) {
-                entry.5 = Some(want[0].5.clone().unwrap());
+                entry.5.clone_from(&force);
             }
         }
         prop_assert_eq!(got, want);

@@ -3,7 +3,7 @@
 
 use std::{fs, path::PathBuf};
 
-use alive_playlist::{Playlist, Recording, Unsupported};
+use alive_playlist::{Playlist, Recording};
 use rstest::rstest;
 
 fn sample(path: &str) -> Vec<u8> {
@@ -29,8 +29,9 @@ fn every_segment_is_a_file_of_the_right_length(
     for segment in recording.segments() {
         let name = segment.file_name().unwrap();
         assert!(!sample(&format!("{folder}/{name}")).is_empty());
-        let needs_map = folder == "fmp4";
-        assert_eq!(segment.unsupported(), needs_map.then_some(Unsupported::Map));
+        assert_eq!(segment.unsupported(), None);
+        let section = segment.map.as_ref().map(|map| map.file_name().unwrap());
+        assert_eq!(section, (folder == "fmp4").then_some("init.mp4"));
     }
 }
 

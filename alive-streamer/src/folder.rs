@@ -69,6 +69,8 @@ pub(crate) struct Candidate {
     pub(crate) list: Box<str>,
     /// The name of its file.
     pub(crate) name: Box<str>,
+    /// The name of the file with its initialisation section, if it needs one.
+    pub(crate) section: Option<Box<str>>,
     /// Its file, as it must still be when it is read.
     pub(crate) state: FileState,
     /// How long the recorder says it is; `None` when its line was not seen.

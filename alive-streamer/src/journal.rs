@@ -324,7 +324,7 @@ mod tests {
             JournalEntry::Stream { id: stream() },
             segment(0),
             segment(1),
-            JournalEntry::Stored { number: 0, content },
+            JournalEntry::Stored { number: 0, content, section: Some(content) },
             JournalEntry::Lost { number: 1 },
         ]
     }

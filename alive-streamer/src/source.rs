@@ -10,7 +10,8 @@ use crate::folder::FileState;
 /// The file of a segment, its place in the recorder's list, and a digest of its bytes, so that what is stored under a
 /// number is what was recorded under it.
 ///
-/// Its text is `number size seconds.nanoseconds digest list/name`, where the last two may hold spaces.
+/// Its text is `number size seconds.nanoseconds digest list/name`, where the last two may hold spaces, and behind a further
+/// slash the digest and the name of its initialisation section, if it has one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Source {
     /// Its number in the recorder's list.
@@ -23,19 +24,37 @@ pub(crate) struct Source {
     pub(crate) list: Box<str>,
     /// The file's name.
     pub(crate) name: Box<str>,
+    /// The initialisation section that it needs.
+    pub(crate) section: Option<SectionSource>,
 }
 
-/// SHA-256 of a segment.
+/// The file of an initialisation section.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct SectionSource {
+    /// SHA-256 of its bytes.
+    pub(crate) digest: [u8; 32],
+    /// The file's name.
+    pub(crate) name: Box<str>,
+}
+
+/// SHA-256 of a segment, or of an initialisation section.
 pub(crate) fn digest(bytes: &[u8]) -> [u8; 32] {
     Sha256::digest(bytes).into()
 }
 
 impl fmt::Display for Source {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { number, state: FileState { size, modified }, digest, list, name } = self;
+        let Self { number, state: FileState { size, modified }, digest, list, name, section } =
+            self;
         let (seconds, nanos) = (modified.as_secs(), modified.subsec_nanos());
         let digest = HEXLOWER.encode(digest);
-        write!(f, "{number} {size} {seconds}.{nanos:09} {digest} {list}/{name}")
+        write!(f, "{number} {size} {seconds}.{nanos:09} {digest} {list}/{name}")?;
+        match section {
+            Some(SectionSource { digest, name }) => {
+                write!(f, "/{} {name}", HEXLOWER.encode(digest))
+            }
+            None => Ok(()),
+        }
     }
 }
 
@@ -48,17 +67,33 @@ impl FromStr for Source {
         let number = parse(part("number")?, "number")?;
         let size = parse(part("size")?, "size")?;
         let modified = parse_time(part("time")?).ok_or(SourceError("time"))?;
-        let digest = HEXLOWER.decode(part("digest")?.as_bytes()).ok();
-        let digest = digest.and_then(|bytes| bytes.try_into().ok()).ok_or(SourceError("digest"))?;
+        let digest = parse_digest(part("digest")?).ok_or(SourceError("digest"))?;
         let (list, name) = part("file")?.split_once('/').ok_or(SourceError("file"))?;
+        let (name, section) = match name.split_once('/') {
+            Some((name, section)) => (name, Some(section)),
+            None => (name, None),
+        };
         let plain =
             |name: &str| !name.is_empty() && !name.contains(['/', '\\', '\0']) && name != "..";
         if !plain(list) || !plain(name) {
             return Err(SourceError("file"));
         }
+        let section = section.map(|text| {
+            let (digest, name) = text.split_once(' ')?;
+            let digest = parse_digest(digest)?;
+            plain(name).then(|| SectionSource { digest, name: name.into() })
+        });
+        let section = match section {
+            Some(None) => return Err(SourceError("section")),
+            section => section.flatten(),
+        };
         let state = FileState { size, modified };
-        Ok(Self { number, state, digest, list: list.into(), name: name.into() })
+        Ok(Self { number, state, digest, list: list.into(), name: name.into(), section })
     }
+}
+
+fn parse_digest(text: &str) -> Option<[u8; 32]> {
+    HEXLOWER.decode(text.as_bytes()).ok()?.try_into().ok()
 }
 
 fn parse(text: &str, what: &'static str) -> Result<u64, SourceError> {
@@ -95,8 +130,14 @@ mod tests {
             digest: digest(b""),
             list: "a b.m3u8".into(),
             name: "a b12.ts".into(),
+            section: None,
         };
         let text = format!("12 0 1763683415.005000000 {DIGEST} a b.m3u8/a b12.ts");
+        assert_eq!(source.to_string(), text);
+        assert_eq!(text.parse().as_ref(), Ok(&source));
+        let section = SectionSource { digest: digest(b""), name: "an init.mp4".into() };
+        let source = Source { section: Some(section), ..source };
+        let text = format!("{text}/{DIGEST} an init.mp4");
         assert_eq!(source.to_string(), text);
         assert_eq!(text.parse(), Ok(source));
     }
@@ -110,7 +151,10 @@ mod tests {
     #[case("1 2 3.000000000 D", "file")]
     #[case("1 2 3.000000000 D a", "file")]
     #[case("1 2 3.000000000 D a/..", "file")]
-    #[case("1 2 3.000000000 D a/b/c", "file")]
+    #[case("1 2 3.000000000 D a/b/c", "section")]
+    #[case("1 2 3.000000000 D a/b/D ..", "section")]
+    #[case("1 2 3.000000000 D a/b/d c", "section")]
+    #[case("1 2 3.000000000 D a/b/D c/d", "section")]
     fn other_texts_are_refused(#[case] text: &str, #[case] part: &'static str) {
         assert_eq!(text.replace('D', DIGEST).parse::<Source>(), Err(SourceError(part)));
     }
@@ -125,9 +169,12 @@ mod tests {
             digest: [u8; 32],
             list in "[^/\\\\\0]{3,9}",
             name in "[^/\\\\\0]{3,9}",
+            section in prop::option::of((any::<[u8; 32]>(), "[^/\\\\\0]{3,9}")),
         ) {
+            let section = section.map(|(digest, name)| SectionSource { digest, name: name.into() });
             let state = FileState { size, modified: Duration::new(seconds, nanos) };
-            let source = Source { number, state, digest, list: list.into(), name: name.into() };
+            let (list, name) = (list.into(), name.into());
+            let source = Source { number, state, digest, list, name, section };
             prop_assert_eq!(source.to_string().parse(), Ok(source));
         }
 

@@ -12,15 +12,16 @@ use std::{
 use alive_core::{Recorded, SegmentDuration};
 use alive_playlist::{
     MAX_LIST_BYTES, ReadError, Recording,
-    probe::{Continuity, SegmentProbe, is_continuation, probe_ts},
+    probe::{Continuity, InitProbe, ProbeError, SegmentProbe, is_continuation, probe_ts},
 };
+use bytes::Bytes;
 use tokio::sync::Notify;
 
 use crate::{
     folder::{Candidate, FileState, Folder, List, Refused, Seen, Snapshot},
     length::Evidence,
     progress::{Waiting, Warning},
-    source::{Source, digest},
+    source::{SectionSource, Source, digest},
     wake::Wake,
 };
 
@@ -28,6 +29,8 @@ use crate::{
 const MAX_FILES: usize = 400_000;
 /// Most lists that are read; of more, those written to last count.
 const MAX_LISTS: usize = 16;
+/// The largest initialisation section that is taken, in bytes. Those of recorders have one or two thousand.
+const MAX_SECTION_BYTES: u64 = 1 << 20;
 /// How long a look at a folder stays good while segments are taken from it one after another.
 const SNAPSHOT_AGE: Duration = Duration::from_secs(1);
 /// A folder in which nothing seems to have changed is looked at in full all the same when this much time has passed, and
@@ -53,6 +56,12 @@ pub(crate) struct Watcher {
     lists: HashMap<Box<str>, List>,
     snapshot: Option<Fresh>,
     previous: Previous,
+    /// The initialisation section that was read last.
+    section: Option<Section>,
+    /// Whether a segment was taken, by this session or one before it.
+    begun: bool,
+    /// The digest of the section of the one that was taken last, if it needs one.
+    last_section: Option<[u8; 32]>,
     folder_failed: bool,
     wake: Option<Wake>,
     waker: Arc<Notify>,
@@ -95,6 +104,14 @@ enum Previous {
     Measured(Box<SegmentProbe>, Duration),
 }
 
+/// An initialisation section as it was read.
+#[derive(Clone, Debug)]
+pub(crate) struct Section {
+    pub(crate) source: SectionSource,
+    pub(crate) bytes: Bytes,
+    state: FileState,
+}
+
 /// What a look led to.
 #[derive(Debug)]
 pub(crate) struct Look {
@@ -119,6 +136,7 @@ pub(crate) enum Outcome {
 pub(crate) struct Taken {
     pub(crate) recorded: Recorded,
     pub(crate) source: Source,
+    pub(crate) section: Option<Section>,
     pub(crate) codecs: Option<Box<str>>,
     pub(crate) starts_with_key_frame: Option<bool>,
 }
@@ -132,9 +150,14 @@ impl Watcher {
         max_segment_bytes: u64,
         waker: Arc<Notify>,
     ) -> Self {
+        let section = last.as_ref().and_then(|last| last.section.as_ref());
+        let (begun, last_section) = (last.is_some(), section.map(|section| section.digest));
         Self {
             path,
             engine,
+            section: None,
+            begun,
+            last_section,
             max_segment_bytes,
             lists: HashMap::new(),
             snapshot: None,
@@ -312,7 +335,11 @@ impl Watcher {
         let Some(bytes) = read_unchanged(&self.path.join(&**name), candidate.state)? else {
             return Ok(Read::Changed);
         };
-        let probe = probe_ts(&bytes);
+        let section = match self.read_section(candidate)? {
+            Ok(section) => section,
+            Err(read) => return Ok(read),
+        };
+        let probe = measure(section.as_ref(), &bytes);
         let measured = probe.as_ref().ok();
         let evidence = Evidence {
             extinf: candidate.extinf,
@@ -324,17 +351,23 @@ impl Watcher {
             return Ok(Read::LeftOut(Warning::NoLength { name: name.clone() }));
         };
         let warning = warning(candidate, &probe, duration, length.disputed);
-        let discontinuity = candidate.discontinuity || self.breaks(candidate, measured);
+        let known = section.as_ref().map(|section| section.source.digest);
+        let other_section = self.begun && self.last_section != known;
+        let breaks = self.breaks(candidate, section.as_ref(), measured);
+        let discontinuity = candidate.discontinuity || other_section || breaks;
+        (self.begun, self.last_section) = (true, known);
         let source = Source {
             number: candidate.number,
             state: candidate.state,
             digest: digest(&bytes),
             list: candidate.list.clone(),
             name: name.clone(),
+            section: section.as_ref().map(|section| section.source.clone()),
         };
         let taken = Taken {
             recorded: Recorded { source: source.to_string().into(), duration, discontinuity },
             source,
+            section,
             codecs: measured.and_then(SegmentProbe::codecs).map(Into::into),
             starts_with_key_frame: measured.map(|probe| probe.starts_with_key_frame),
         };
@@ -348,10 +381,44 @@ impl Watcher {
         Ok(Read::Taken(Box::new(taken), warning))
     }
 
+    /// The initialisation section that a segment needs. A recorder that was started again has written another one under
+    /// the name: what was recorded before keeps the one that was read then.
+    fn read_section(&mut self, candidate: &Candidate) -> io::Result<Result<Option<Section>, Read>> {
+        let Some(name) = &candidate.section else { return Ok(Ok(None)) };
+        let path = self.path.join(&**name);
+        let state = match state_of(&path) {
+            Ok(state) => state,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Err(Read::Changed)),
+            Err(error) => return Err(error),
+        };
+        let read = self.section.as_ref().filter(|section| section.source.name == *name);
+        if let Some(section) = read
+            && (section.state == state || candidate.state.modified < state.modified)
+        {
+            return Ok(Ok(Some(section.clone())));
+        }
+        if state.size > MAX_SECTION_BYTES {
+            let (name, size, limit) = (name.clone(), state.size, MAX_SECTION_BYTES);
+            return Ok(Err(Read::LeftOut(Warning::TooLarge { name, size, limit })));
+        }
+        if state.size == 0 {
+            return Ok(Err(Read::LeftOut(Warning::Empty { name: name.clone() })));
+        }
+        let Some(bytes) = read_unchanged(&path, state)? else { return Ok(Err(Read::Changed)) };
+        let source = SectionSource { digest: digest(&bytes), name: name.clone() };
+        let section = Section { source, bytes: bytes.into(), state };
+        Ok(Ok(Some(self.section.insert(section).clone())))
+    }
+
     /// Whether the segment does not continue the one before it, as far as both can be measured.
-    fn breaks(&mut self, candidate: &Candidate, probe: Option<&SegmentProbe>) -> bool {
+    fn breaks(
+        &mut self,
+        candidate: &Candidate,
+        section: Option<&Section>,
+        probe: Option<&SegmentProbe>,
+    ) -> bool {
         if let Previous::File(source) = &self.previous {
-            self.previous = self.measure_again(source, candidate);
+            self.previous = self.measure_again(source, section, candidate);
         }
         match (&self.previous, probe) {
             (Previous::Measured(before, length), Some(probe)) => {
@@ -362,17 +429,33 @@ impl Watcher {
     }
 
     /// Measures a segment that was taken by a session before this one, if its file is still there.
-    fn measure_again(&self, source: &Source, candidate: &Candidate) -> Previous {
+    fn measure_again(
+        &self,
+        source: &Source,
+        section: Option<&Section>,
+        candidate: &Candidate,
+    ) -> Previous {
+        if source.section.as_ref() != section.map(|section| &section.source) {
+            return Previous::Unknown;
+        }
         let follows = source.list == candidate.list && source.number < candidate.number;
         let bytes = read_unchanged(&self.path.join(&*source.name), source.state);
         let Ok(Some(bytes)) = bytes else { return Previous::Unknown };
-        match probe_ts(&bytes) {
+        match measure(section, &bytes) {
             Ok(probe) if follows && digest(&bytes) == source.digest => match probe.duration {
                 Some(length) => Previous::Measured(Box::new(probe), length),
                 None => Previous::Unknown,
             },
             _ => Previous::Unknown,
         }
+    }
+}
+
+/// Measures a segment, fragments of MP4 by what their section says.
+fn measure(section: Option<&Section>, bytes: &[u8]) -> Result<SegmentProbe, ProbeError> {
+    match section {
+        Some(section) => InitProbe::read(&section.bytes)?.probe_fragment(bytes),
+        None => probe_ts(bytes),
     }
 }
 
@@ -388,7 +471,7 @@ enum Read {
 
 fn warning(
     candidate: &Candidate,
-    probe: &Result<SegmentProbe, alive_playlist::probe::ProbeError>,
+    probe: &Result<SegmentProbe, ProbeError>,
     taken: SegmentDuration,
     disputed: bool,
 ) -> Option<Warning> {

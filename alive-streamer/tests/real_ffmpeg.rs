@@ -10,7 +10,10 @@ use std::{
     time::Duration,
 };
 
-use alive_core::backend::{SharedBroadcaster, SharedStorage};
+use alive_core::{
+    Op, Quality,
+    backend::{SharedBroadcaster, SharedStorage, Storage as _},
+};
 use alive_streamer::{Backends, Progress, Session, SessionConfig, SessionError, Totals, Warning};
 use rstest::rstest;
 use support::World;
@@ -184,4 +187,32 @@ async fn times_of_the_day_as_names_are_taken_as_long_as_their_files_last() {
     session.stop().await;
     let contents: HashSet<_> = world.segments().await.into_iter().map(|one| one.content).collect();
     assert!(found > 0 && contents.len() == found, "no file was taken for two segments");
+}
+
+#[tokio::test]
+#[ignore = "needs ffmpeg"]
+async fn fragments_are_published_with_the_section_of_their_run() {
+    let world = World::new();
+    let mut running = start(&world).await;
+    let fragments = "-re -hls_segment_type fmp4 -hls_list_size 0";
+    assert!(ffmpeg(&world, 4, fragments, "stream.m3u8").wait().unwrap().success());
+    running.found(4).await;
+    let first = fs::read(world.recordings().join("init.mp4")).unwrap();
+    // The recorder comes back with another picture: the same names, and another section.
+    let other = format!("{fragments} -vf scale=96:64");
+    assert!(ffmpeg(&world, 3, &other, "stream.m3u8").wait().unwrap().success());
+    running.found(3).await;
+    let second = fs::read(world.recordings().join("init.mp4")).unwrap();
+    running.stop().await;
+    assert_ne!(first, second);
+    let (lengths, broken) = shape(&world).await;
+    assert_eq!((lengths.len(), broken), (7, vec![4]));
+    let mut sections = Vec::new();
+    for op in world.ops().await {
+        let Op::Push(push) = op else { continue };
+        let section = push.renditions.section(Quality::Src).unwrap();
+        sections.push(world.storage.get(section, 1 << 20).await.unwrap().to_vec());
+    }
+    sections.dedup();
+    assert_eq!(sections, [first, second]);
 }

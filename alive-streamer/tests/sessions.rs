@@ -6,8 +6,8 @@ mod support;
 use std::{fs, path::Path, time::Duration};
 
 use alive_core::{
-    ChainView, Op, Seq, Stage,
-    backend::{SharedBroadcaster, SharedLiveCache, SharedStorage},
+    ChainView, Op, Quality, Seq, Stage,
+    backend::{SharedBroadcaster, SharedLiveCache, SharedStorage, Storage as _},
     testing::{Call, Fault, Flaky},
 };
 use alive_streamer::{
@@ -372,19 +372,78 @@ async fn a_length_that_the_recorder_has_wrong_is_measured() {
     assert_eq!(told, ["stream0.ts lasts 10s by its time stamps and 4s by its list; 10.0 s taken"]);
 }
 
-#[tokio::test(start_paused = true)]
-async fn fragmented_mp4_is_refused_with_the_way_out() {
-    let world = World::new();
+/// Copies the sample of fragments into the folder, its first segments only.
+fn record_fragments(world: &World, count: usize) {
     let sample = concat!(env!("CARGO_MANIFEST_DIR"), "/../vectors/media/fmp4");
     fs::create_dir_all(world.recordings()).unwrap();
-    for name in ["init.mp4", "stream0.m4s", "stream1.m4s", "stream2.m4s", "stream.m3u8"] {
-        let bytes = fs::read(Path::new(sample).join(name)).unwrap();
+    let mut names: Vec<_> = (0..count).map(|n| format!("stream{n}.m4s")).collect();
+    names.push("init.mp4".to_owned());
+    for name in names {
+        let bytes = fs::read(Path::new(sample).join(&name)).unwrap();
         fs::write(world.recordings().join(name), bytes).unwrap();
     }
-    let error = run(&world, config(&world)).await.unwrap_err();
-    let SessionError::Recording { reason, .. } = error else { panic!("{error}") };
-    assert!(reason.to_string().contains("set the recorder to MPEG-TS"), "{reason}");
-    assert!(world.ops().await.is_empty());
+    let list = fs::read_to_string(Path::new(sample).join("stream.m3u8")).unwrap();
+    let until = format!("stream{}.m4s\n", count - 1);
+    let end = list.find(&until).unwrap() + until.len();
+    let rest = if count == 3 { "#EXT-X-ENDLIST\n" } else { "" };
+    fs::write(world.recordings().join("stream.m3u8"), list[..end].to_owned() + rest).unwrap();
+}
+
+/// The initialisation section that each push names, with its bytes.
+async fn sections(world: &World) -> Vec<Option<Vec<u8>>> {
+    let mut sections = Vec::new();
+    for op in world.ops().await {
+        let Op::Push(push) = op else { continue };
+        sections.push(match push.renditions.section(Quality::Src) {
+            Some(id) => Some(world.storage.get(id, 1 << 20).await.unwrap().to_vec()),
+            None => None,
+        });
+    }
+    sections
+}
+
+#[tokio::test(start_paused = true)]
+async fn fragmented_mp4_is_published_with_its_section() {
+    let world = World::new();
+    record_fragments(&world, 3);
+    let init = fs::read(world.recordings().join("init.mp4")).unwrap();
+    let session = open(&world, config(&world)).await;
+    let mut events = session.progress();
+    session.run(CancellationToken::new()).await.unwrap();
+    let published = world.published().await;
+    let names =
+        (0..3).map(|n| fs::read(world.recordings().join(format!("stream{n}.m4s"))).unwrap());
+    assert_eq!(
+        published.iter().map(|one| one.bytes.clone()).collect::<Vec<_>>(),
+        names.collect::<Vec<_>>()
+    );
+    assert!(published.iter().all(|one| one.duration == "10.0" && !one.discontinuity));
+    assert_eq!(sections(&world).await, [Some(init)]);
+    let codecs = until(&mut events, |event| matches!(event, Progress::Found(_))).await;
+    let Progress::Found(found) = codecs else { unreachable!() };
+    assert_eq!(found.codecs.as_deref(), Some("avc1.4d4015,mp4a.40.2"));
+    assert_eq!(warnings(&mut events), Vec::<String>::new());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_section_that_a_restart_overwrites_is_another_one_from_then_on() {
+    let world = World::new();
+    record_fragments(&world, 1);
+    let first = fs::read(world.recordings().join("init.mp4")).unwrap();
+    let stop = CancellationToken::new();
+    stop.cancel();
+    open(&world, config(&world)).await.run(stop.clone()).await.unwrap();
+    // The recorder comes back with other settings: the name is the same, its content is not.
+    record_fragments(&world, 3);
+    let second = [&first[..], &[0, 0, 0, 8], b"free"].concat();
+    fs::write(world.recordings().join("init.mp4"), &second).unwrap();
+    open(&world, config(&world)).await.run(CancellationToken::new()).await.unwrap();
+    let broken: Vec<_> = world.segments().await.iter().map(|s| s.flags.discontinuity()).collect();
+    let told = sections(&world).await;
+    let run = told.iter().filter(|section| **section == Some(first.clone())).count();
+    assert!(run >= 1 && told.last() == Some(&Some(second)), "{}", told.len());
+    assert_eq!(broken.iter().filter(|broken| **broken).count(), 1, "{broken:?}");
+    assert!(!broken[0]);
 }
 
 #[tokio::test(start_paused = true)]

@@ -13,7 +13,7 @@ use super::{BackendError, Boxed};
 pub struct LiveSegment {
     /// The segment; its length is in whole milliseconds.
     pub segment: Segment,
-    /// The transcoded renditions of the same content.
+    /// The transcoded renditions of the same content, and the initialisation sections of all of it.
     pub renditions: Renditions,
     /// When it was pushed, by the clock of the cache.
     pub at: Timestamp,

@@ -105,7 +105,15 @@ impl<'a> Tape<'a> {
             _ => None,
         };
         let discontinuity = self.below(4) == 0;
-        Push { link, seq, src: self.content(), len, renditions, discontinuity }
+        let src = self.content();
+        if discontinuity && self.below(2) == 0 {
+            let quality = *Quality::ALL.get(usize::from(self.below(5))).expect("one of five");
+            let section = self.content();
+            if section.kind() == src.kind() {
+                renditions.insert_section(quality, section);
+            }
+        }
+        Push { link, seq, src, len, renditions, discontinuity }
     }
 
     /// A CID, seldom a Skylink.

@@ -45,6 +45,20 @@ impl World {
     }
 
     fn push(&mut self, chain: usize, src: ContentId, direct: bool) {
+        self.push_with(chain, src, direct, None);
+    }
+
+    fn push_with(
+        &mut self,
+        chain: usize,
+        src: ContentId,
+        direct: bool,
+        section: Option<ContentId>,
+    ) {
+        let mut renditions = Renditions::default();
+        if let Some(section) = section {
+            renditions.insert_section(Quality::Src, section);
+        }
         let stream = &mut self.streams[chain];
         let seq = stream.info().head.map_or(Some(Seq::ZERO), Seq::next).unwrap();
         let push = Push {
@@ -52,7 +66,7 @@ impl World {
             seq,
             src,
             len: direct.then(|| "10".parse().unwrap()),
-            renditions: Renditions::default(),
+            renditions,
             discontinuity: false,
         };
         stream.push(&push, at(0)).unwrap();
@@ -85,6 +99,36 @@ impl World {
         let streams: Vec<_> = networks.iter().zip(streams).collect();
         timeline.update(&streams, |id| self.chunks[id].clone(), at(secs));
     }
+}
+
+#[test]
+fn a_section_that_any_chain_tells_is_that_of_the_segment() {
+    let (mut world, mut timeline) = (World::new(2), timeline());
+    let (a, b) = (Some(content(500)), Some(content(501)));
+    let sections = |timeline: &MergedTimeline| {
+        assert_eq!(timeline.sections().len(), timeline.listed().len());
+        timeline.sections().since(0).map(Option::<&ContentId>::copied).collect::<Vec<_>>()
+    };
+    // One chain alone, then a second one: what is listed stays.
+    world.push_with(0, content(0), true, a);
+    world.update_of(&mut timeline, &[0], 0);
+    assert_eq!(sections(&timeline), [a]);
+    world.push_with(1, content(0), true, None);
+    world.push_with(1, content(1), true, b);
+    world.push_with(0, content(1), true, None);
+    timeline.offer_live_with(&network(1), segment(2), b);
+    world.update(&mut timeline, 1);
+    assert_eq!(sections(&timeline), [a, b, b]);
+    // A chain that goes takes no section with it, and the archive is made of those that are left.
+    world.update_of(&mut timeline, &[0], 2);
+    assert_eq!(sections(&timeline), [a, b, b]);
+    world.streams[0].end(at(3));
+    world.update_of(&mut timeline, &[0], 3);
+    assert_eq!(sections(&timeline), [a, None]);
+    let mut only = self::timeline();
+    world.update_of(&mut only, &[0], 3);
+    world.update_of(&mut only, &[], 4);
+    assert!(only.listed().is_empty() == only.sections().is_empty());
 }
 
 fn timeline() -> MergedTimeline {

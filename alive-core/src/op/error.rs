@@ -23,6 +23,8 @@ pub enum Field {
     Len,
     /// `link`.
     Link,
+    /// The initialisation section of a push.
+    Map,
     /// `op`, the code.
     Op,
     /// `pub` of a configure.
@@ -43,6 +45,7 @@ impl fmt::Display for Field {
             Self::L2 => "l2",
             Self::Len => "len",
             Self::Link => "link",
+            Self::Map => "map",
             Self::Op => "op",
             Self::Pub => "pub",
             Self::Rendition(quality) => quality.as_str(),

@@ -24,6 +24,7 @@ struct Fields<'a> {
     src: Option<&'a str>,
     len: Option<&'a str>,
     transcoded: [Option<&'a str>; 4],
+    sections: [Option<&'a str>; 5],
     discontinuity: Option<&'a str>,
     storage: Option<&'a str>,
     l2: Option<&'a str>,
@@ -77,6 +78,7 @@ impl<'a> Fields<'a> {
     /// Where the text of a field goes.
     fn slot(&mut self, key: Key) -> Option<&mut Option<&'a str>> {
         let [p240, p480, p720, p1080] = &mut self.transcoded;
+        let [map, map240, map480, map720, map1080] = &mut self.sections;
         Some(match key {
             Key::Also => &mut self.also,
             Key::D => &mut self.discontinuity,
@@ -84,6 +86,11 @@ impl<'a> Fields<'a> {
             Key::L2 => &mut self.l2,
             Key::Len => &mut self.len,
             Key::Link => &mut self.link,
+            Key::Map => map,
+            Key::Map1080 => map1080,
+            Key::Map240 => map240,
+            Key::Map480 => map480,
+            Key::Map720 => map720,
             Key::Op => &mut self.op,
             Key::P1080 => p1080,
             Key::P240 => p240,
@@ -106,10 +113,19 @@ impl<'a> Fields<'a> {
                 renditions.insert(quality, content(Field::Rendition(quality), raw)?);
             }
         }
+        let link = self.link()?;
+        let src = content(src, self.src.ok_or(OpError::Missing(src))?)?;
+        for (quality, raw) in Quality::ALL.into_iter().zip(self.sections) {
+            // An extension of ours, as `also`: what is no section of this stream is none.
+            let id = given(raw).and_then(|raw| string(Field::Map, raw).ok()?.parse().ok());
+            if let Some(id) = id.filter(|id: &ContentId| id.kind() == src.kind()) {
+                renditions.insert_section(quality, id);
+            }
+        }
         Ok(Push {
-            link: self.link()?,
+            link,
             seq: Seq::new(seq).ok_or(OpError::Missing(Field::Seq))?,
-            src: content(src, self.src.ok_or(OpError::Missing(src))?)?,
+            src,
             len: given(self.len).map(length).transpose()?,
             renditions,
             discontinuity: self.discontinuity.and_then(unsigned) == Some(1),
@@ -253,6 +269,11 @@ enum Key {
     L2,
     Len,
     Link,
+    Map,
+    Map1080,
+    Map240,
+    Map480,
+    Map720,
     Op,
     P1080,
     P240,
@@ -278,6 +299,11 @@ impl Key {
             "l2" => Self::L2,
             "len" => Self::Len,
             "link" => Self::Link,
+            "map" => Self::Map,
+            "map1080" => Self::Map1080,
+            "map240" => Self::Map240,
+            "map480" => Self::Map480,
+            "map720" => Self::Map720,
             "op" => Self::Op,
             "pub" => Self::Pub,
             "seq" => Self::Seq,
@@ -364,7 +390,7 @@ mod tests {
         #[test]
         fn what_is_compact_has_the_members_of_any_json(
             members in vec((
-                select(vec!["op", "seq", "link", "src", "len", "240", "1080", "d", "gw", "é", ""]),
+                select(vec!["op", "seq", "link", "src", "len", "240", "1080", "map", "map480", "d", "gw", "é", ""]),
                 prop_oneof![
                     "[0-9]{0,3}(\\.[0-9]{0,3})?",
                     "\"[ -~é]{0,9}\"",

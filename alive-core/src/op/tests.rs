@@ -45,6 +45,32 @@ fn only_the_number_1_is_a_discontinuity_and_nothing_refuses(#[case] d: &str, #[c
     assert_eq!(push.discontinuity, is);
 }
 
+const MAP: &str = "QmWATWQ7fVPP2EFGu71UkfnqhYXDYH566qy47CnJDgvs8u";
+
+#[rstest]
+#[case(format!("\"{MAP}\""), true)]
+#[case(format!("\"Q\\u006d{}\"", &MAP[2..]), true)]
+#[case("\"AACogzrAimYPG42tDOKhS3lXZD8YvlF8Q8R17afe95iV2Q\"".to_owned(), false)]
+#[case("\"init.mp4\"".to_owned(), false)]
+#[case("null".to_owned(), false)]
+#[case("7".to_owned(), false)]
+#[case("[\"x\"]".to_owned(), false)]
+#[case("{\"deep\":[1]}".to_owned(), false)]
+fn only_content_of_the_same_storage_is_a_section_and_nothing_refuses(
+    #[case] map: String,
+    #[case] is: bool,
+) {
+    for quality in Quality::ALL {
+        let key = quality.section_key();
+        let json = format!(r#"{{"op":0,"link":"a","seq":0,"src":"{CID}","len":1,"{key}":{map}}}"#);
+        let Op::Push(push) = Op::from_json(&json).unwrap() else { panic!("a push") };
+        let want = is.then(|| MAP.parse().unwrap());
+        assert_eq!(push.renditions.section(quality), want.as_ref());
+        assert_eq!(push.renditions.sections().count(), usize::from(is));
+        assert!(push.renditions.is_empty());
+    }
+}
+
 fn any_op() -> impl Strategy<Value = Op> {
     let link = "[A-Za-z0-9_-]{1,50}".prop_map(|link| link.parse::<Link>().unwrap());
     let id = any::<[u8; 32]>().prop_map(|digest| {
@@ -52,18 +78,21 @@ fn any_op() -> impl Strategy<Value = Op> {
         ContentId::from_cid(&cid::Cid::new_v1(0x55, hash)).unwrap()
     });
     let transcoded = proptest::collection::btree_map(0..4_usize, id.clone(), 0..4);
+    let sections = proptest::collection::btree_map(0..5_usize, id.clone(), 0..3);
     let length = proptest::option::of(1..SegmentDuration::LIMIT_MICROS);
-    let push = (link.clone(), 0..=17_280_u64, id, length, transcoded, any::<bool>()).prop_map(
-        |(link, seq, src, len, transcoded, discontinuity)| {
+    let push = (link.clone(), 0..=17_280_u64, id, length, (transcoded, sections), any::<bool>())
+        .prop_map(|(link, seq, src, len, (transcoded, sections), discontinuity)| {
             let mut renditions = Renditions::default();
             for (at, id) in transcoded {
                 renditions.insert(Quality::TRANSCODED[at], id);
             }
+            for (at, id) in sections {
+                renditions.insert_section(Quality::ALL[at], id);
+            }
             let len = len.map(|micros| SegmentDuration::from_micros(micros).unwrap());
             let seq = Seq::new(seq).unwrap();
             Op::Push(Push { link, seq, src, len, renditions, discontinuity })
-        },
-    );
+        });
     let key = proptest::option::of("[A-Za-z0-9_.-]{1,100}");
     let gateway = proptest::option::of("https?://[a-z][a-z0-9:/.%&'=]{0,60}");
     let also = proptest::option::of("|avalon/[a-z.-]{1,9}/[a-z]{1,9}(,blurt/x/y)?");

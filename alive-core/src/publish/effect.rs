@@ -1,6 +1,7 @@
 //! What goes into a publisher and what it asks for: [`Recorded`], [`Effect`] and their parts.
 
 use crate::{
+    content::ContentId,
     op::{Op, Seq},
     segment::{Segment, SegmentDuration, SegmentDurationError},
 };
@@ -40,8 +41,9 @@ pub enum Step {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[expect(clippy::exhaustive_enums, reason = "a shell must be able to carry out every effect")]
 pub enum Effect {
-    /// Share a segment on the live cache, then call [`Publisher::handle_announced`].
-    Announce(SegmentNumber, Segment),
+    /// Share a segment on the live cache, with the initialisation section that it needs if it needs one, then call
+    /// [`Publisher::handle_announced`].
+    Announce(SegmentNumber, Segment, Option<ContentId>),
     /// Put an operation on the chain, then call [`Publisher::handle_broadcast`] for a push and
     /// [`Publisher::handle_ended`] for an end.
     Broadcast(Op),
@@ -53,7 +55,8 @@ pub enum Effect {
     Progress(SegmentNumber, Stage),
     /// A segment is stored and journalled: its file is no longer needed.
     Release(SegmentNumber),
-    /// Store a segment's bytes, then call [`Publisher::handle_stored`].
+    /// Store a segment's bytes, then call [`Publisher::handle_stored`]; those of its initialisation section before them if
+    /// it has one, and [`Publisher::handle_stored_with`] then.
     Store(SegmentNumber),
     /// Store a chunk's text, then call [`Publisher::handle_chunk_stored`].
     StoreChunk(Seq, String),

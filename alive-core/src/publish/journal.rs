@@ -57,6 +57,9 @@ pub enum JournalEntry {
         number: SegmentNumber,
         /// Where.
         content: ContentId,
+        /// The initialisation section that it needs.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        section: Option<ContentId>,
     },
 }
 
@@ -75,4 +78,7 @@ pub struct Bundle {
     pub len: Option<SegmentDuration>,
     /// Whether a discontinuity stands before the segment.
     pub discontinuity: bool,
+    /// The initialisation section of its segments.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub section: Option<ContentId>,
 }

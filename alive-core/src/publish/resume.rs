@@ -123,12 +123,12 @@ impl Replay {
                 }
                 let discontinuity = std::mem::take(&mut self.broken) || discontinuity;
                 self.next_number += 1;
-                let pending = Pending { duration, discontinuity, content: None, announced: false };
+                let pending = Pending::new(duration, discontinuity);
                 self.pending.insert(number, pending);
             }
-            JournalEntry::Stored { number, content } => {
+            JournalEntry::Stored { number, content, section } => {
                 let pending = self.pending.get_mut(&number).ok_or("unknown segment stored")?;
-                pending.content = Some(content);
+                (pending.content, pending.section) = (Some(content), section);
             }
             JournalEntry::Lost { number } => {
                 self.pending.remove(&number).ok_or("unknown segment lost")?;

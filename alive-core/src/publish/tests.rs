@@ -12,6 +12,12 @@ fn content(number: u64) -> ContentId {
     ContentId::from_cid(&cid::Cid::new_v0(hash).unwrap()).unwrap()
 }
 
+/// A recorder that starts anew now and then, once with segments that need no section.
+fn section(number: u64) -> Option<ContentId> {
+    let run = number / 3;
+    (run % 4 != 1).then(|| content((1 << 40) + run % 4))
+}
+
 fn recorded(number: u64) -> Recorded {
     Recorded {
         source: format!("stream{number}.ts").into(),
@@ -32,6 +38,8 @@ struct World {
     /// Every push that ever reached the chain, accepted or not.
     sent: HashMap<Seq, ContentId>,
     announced: Vec<SegmentNumber>,
+    /// Whether segments have the initialisation sections that [`section`] tells.
+    mapped: bool,
     finished: bool,
 }
 
@@ -44,6 +52,7 @@ impl World {
             stream: Stream::create(&configure, 0, 1, Timestamp::EPOCH),
             sent: HashMap::new(),
             announced: Vec::new(),
+            mapped: false,
             finished: false,
         }
     }
@@ -66,7 +75,8 @@ impl World {
         match effect {
             Effect::Journal(entry) => self.journal.push(entry),
             Effect::Store(number) if answer => {
-                publisher.handle_stored(number, content(number), now);
+                let section = section(number).filter(|_| self.mapped);
+                publisher.handle_stored_with(number, content(number), section, now);
             }
             Effect::StoreChunk(seq, csv) => {
                 let chunk: Chunk = csv.parse().unwrap();
@@ -78,7 +88,9 @@ impl World {
                     publisher.handle_chunk_stored(seq, id);
                 }
             }
-            Effect::Announce(number, _) => {
+            Effect::Announce(number, segment, told) => {
+                assert_eq!(segment.content, content(number));
+                assert_eq!(told, section(number).filter(|_| self.mapped));
                 self.announced.push(number);
                 if answer {
                     publisher.handle_announced(number, now);
@@ -106,11 +118,19 @@ impl World {
 
     /// The contents that the chain holds, in order.
     fn on_chain(&self) -> Vec<ContentId> {
+        self.on_chain_with_sections().into_iter().map(|(content, _)| content).collect()
+    }
+
+    fn on_chain_with_sections(&self) -> Vec<(ContentId, Option<ContentId>)> {
         let mut all = Vec::new();
         for (_, pushed) in self.stream.pushes() {
+            let section = pushed.section(Quality::Src).copied();
             match pushed.segment() {
-                Some(segment) => all.push(segment.content),
-                None => all.extend(self.chunks[&pushed.src].segments().iter().map(|s| s.content)),
+                Some(segment) => all.push((segment.content, section)),
+                None => {
+                    let chunk = self.chunks[&pushed.src].segments().iter();
+                    all.extend(chunk.map(|segment| (segment.content, section)));
+                }
             }
         }
         all
@@ -273,7 +293,7 @@ fn a_stream_begun_elsewhere_goes_on_behind_its_last_push_with_a_discontinuity() 
     let (start, mut world) = (Instant::now(), World::new());
     for seq in 0..3 {
         let seq = Seq::new(seq).unwrap();
-        let other = new_push(&"s".parse().unwrap(), seq, content(1000), None, false);
+        let other = new_push(&"s".parse().unwrap(), seq, content(1000), None, false, None);
         world.stream.push(&other, Timestamp::EPOCH).unwrap();
     }
     let mut publisher = world.resume(config(0), start);
@@ -295,7 +315,7 @@ fn a_number_taken_by_another_service_gives_its_segments_a_new_push() {
             other => world.carry_out(&mut publisher, other, start, true),
         }
     }
-    let other = new_push(&"s".parse().unwrap(), Seq::ZERO, content(1000), None, false);
+    let other = new_push(&"s".parse().unwrap(), Seq::ZERO, content(1000), None, false, None);
     world.stream.push(&other, Timestamp::EPOCH).unwrap();
     let mut publisher = world.resume(config(0), start);
     world.drain(&mut publisher, start);
@@ -362,13 +382,35 @@ fn any_event() -> impl Strategy<Value = Event> {
 
 fn step_of(effect: &Effect) -> Option<Step> {
     match effect {
-        Effect::Announce(number, _) => Some(Step::Announce(*number)),
+        Effect::Announce(number, ..) => Some(Step::Announce(*number)),
         Effect::Broadcast(Op::Push(push)) => Some(Step::Broadcast(push.seq)),
         Effect::Broadcast(_) => Some(Step::End),
         Effect::Store(number) => Some(Step::Store(*number)),
         Effect::StoreChunk(seq, _) => Some(Step::StoreChunk(*seq)),
         Effect::Finished | Effect::Journal(_) | Effect::Progress(..) | Effect::Release(_) => None,
     }
+}
+
+#[test]
+fn a_push_has_one_section_and_the_next_begins_where_it_changes() {
+    let now = Instant::now();
+    let mut world = World::new();
+    world.mapped = true;
+    let mut publisher = world.resume(config(300), now);
+    for number in 0..14 {
+        publisher.handle_segment(recorded(number)).unwrap();
+    }
+    world.drain(&mut publisher, now);
+    // Runs that are over need not wait for the interval.
+    let pushes: Vec<_> = world.stream.pushes().map(|(_, p)| p.section(Quality::Src)).collect();
+    let runs: Vec<_> = [0, 3, 6, 9].map(section).to_vec();
+    assert_eq!(pushes, runs.iter().map(Option::as_ref).collect::<Vec<_>>());
+    publisher.handle_end(now);
+    world.drain(&mut publisher, now);
+    let want: Vec<_> = (0..14).map(|number| (content(number), section(number))).collect();
+    assert_eq!(world.on_chain_with_sections(), want);
+    let json = serde_json::to_string(&world.journal).unwrap();
+    assert_eq!(serde_json::from_str::<Vec<JournalEntry>>(&json).unwrap(), world.journal);
 }
 
 proptest! {
@@ -380,9 +422,11 @@ proptest! {
     fn nothing_is_lost_doubled_or_reused(
         events in proptest::collection::vec(any_event(), 0..300),
         interval in prop_oneof![Just(0_u64), Just(30), Just(300)],
+        mapped: bool,
     ) {
         let start = Instant::now();
         let (mut now, mut world) = (start, World::new());
+        world.mapped = mapped;
         let mut publisher = world.resume(config(interval), now);
         for event in events {
             match event {
@@ -420,7 +464,8 @@ proptest! {
         }
         prop_assert!(world.finished);
         let known = publisher.next_number;
-        prop_assert_eq!(world.on_chain(), (0..known).map(content).collect::<Vec<_>>());
+        let want = |number| (content(number), section(number).filter(|_| mapped));
+        prop_assert_eq!(world.on_chain_with_sections(), (0..known).map(want).collect::<Vec<_>>());
         let resumed = world.resume(config(interval), now);
         prop_assert_eq!(resumed.backlog(), 0);
     }

@@ -54,6 +54,10 @@ impl Made {
             renditions.insert(Quality::P240, self.content());
             renditions.insert(Quality::P1080, self.content());
         }
+        if self.dice.below(2) == 0 {
+            renditions.insert_section(Quality::Src, self.content());
+            renditions.insert_section(Quality::P1080, self.content());
+        }
         LiveSegment { segment, renditions, at: self.now }
     }
 

@@ -35,12 +35,20 @@ impl World {
     }
 
     fn push_content(&mut self, seq: u64, src: ContentId, direct: bool) {
+        self.push_with(seq, src, direct, None);
+    }
+
+    fn push_with(&mut self, seq: u64, src: ContentId, direct: bool, section: Option<ContentId>) {
+        let mut renditions = Renditions::default();
+        if let Some(section) = section {
+            renditions.insert_section(Quality::Src, section);
+        }
         let push = Push {
             link: "s".parse().unwrap(),
             seq: Seq::new(seq).unwrap(),
             src,
             len: direct.then(|| "10".parse().unwrap()),
-            renditions: Renditions::default(),
+            renditions,
             discontinuity: false,
         };
         self.stream.push(&push, at(0)).unwrap();
@@ -102,6 +110,41 @@ fn live_segments_are_listed_at_once_and_attested_later_without_moving() {
     assert_eq!(numbers(&timeline), [0, 1, 2, 3]);
     assert!(timeline.listed().iter().all(|listed| listed.seq == Some(Seq::ZERO)));
     assert!(breaks(&timeline).is_empty());
+}
+
+#[test]
+fn each_segment_has_the_section_of_its_push() {
+    let (mut world, mut timeline) = (World::new(), timeline());
+    let (first, second) = (content(500), content(501));
+    world.push_with(0, content(0), true, Some(first));
+    let chunk = Chunk::encode(&[segment(1), segment(2)]).unwrap().parse().unwrap();
+    world.chunks.insert(content(600), ChunkContent::Ready(Arc::new(chunk)));
+    world.push_with(1, content(600), false, Some(first));
+    world.push_with(2, content(3), true, None);
+    timeline.offer_live_with(segment(4), Some(second));
+    timeline.offer_live(segment(5));
+    world.update(&mut timeline, 0);
+    assert_eq!(numbers(&timeline), [0, 1, 2, 3, 4, 5]);
+    let sections = |timeline: &Timeline| {
+        let sections = timeline.sections();
+        assert_eq!(sections.len(), timeline.listed().len());
+        sections.since(0).map(Option::<&ContentId>::copied).collect::<Vec<_>>()
+    };
+    let (a, b) = (Some(first), Some(second));
+    assert_eq!(sections(&timeline), [a, a, a, None, b, None]);
+
+    // What is listed keeps its section; the archive knows better.
+    world.push_with(3, content(4), true, b);
+    world.push_with(4, content(5), true, b);
+    world.update(&mut timeline, 1);
+    assert_eq!(sections(&timeline), [a, a, a, None, b, None]);
+    world.stream.end(at(2));
+    world.update(&mut timeline, 2);
+    assert_eq!(sections(&timeline), [a, a, a, None, b, b]);
+    // Another quality has sections of its own.
+    let mut low = Timeline::new(Quality::P240, PATIENCE);
+    world.update(&mut low, 2);
+    assert!(low.sections().are_none() && low.sections().is_empty());
 }
 
 #[test]

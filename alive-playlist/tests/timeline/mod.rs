@@ -4,7 +4,7 @@ use alive_core::{ContentId, Flags, Segment, SegmentDuration};
 use alive_playlist::{Extension, ListSettings};
 use proptest::prelude::*;
 
-const CIDS: [&str; 3] = [
+pub(crate) const CIDS: [&str; 3] = [
     "QmbFMke1KXqnYyBBWxB74N4c5SBnJMVAiMNRcGu6x1AwQH",
     "bafkreignnzkzjnlkbntdha6dh2lbhnewesplw537qfhgdtmuz3u3qkgtv4",
     "AACogzrAimYPG42tDOKhS3lXZD8YvlF8Q8R17afe95iV2Q",

@@ -319,13 +319,17 @@ impl Run {
         let (Some(seen), Some(name)) = (&self.seen, listed.file_name()) else { return waiting };
         let number = listed.number;
         let lost = || Warning::Missing { name: name.into() };
+        let section = listed.map.as_ref().and_then(|map| map.file_name());
         if seen.overwritten.contains(&number) {
             return self.lost(number, lost());
         }
-        let Some(&state) = snapshot.files.get(name) else {
+        let has_section = section.is_none_or(|section| snapshot.files.contains_key(section));
+        let Some(&state) = snapshot.files.get(name).filter(|_| has_section) else {
             let since = self.missing.filter(|(n, _)| *n == number).map_or(now, |(_, since)| since);
             self.missing = Some((number, since));
             let given_up = now.saturating_sub(since) >= MISSING_GRACE;
+            let missing = section.filter(|_| !has_section);
+            let lost = || missing.map_or_else(lost, |name| Warning::Missing { name: name.into() });
             return if given_up { self.lost(number, lost()) } else { waiting };
         };
         let newer = state.modified > seen.state.modified;
@@ -360,12 +364,21 @@ impl Run {
         }
     }
 
+    /// What is not listed, or not any more, needs the section of the listed segment that is nearest.
     fn candidate(&self, number: u64, name: &str, state: FileState) -> Candidate {
-        let target = self.seen.as_ref().map_or(0, |seen| seen.recording.target_seconds());
+        let recording = self.seen.as_ref().map(|seen| &seen.recording);
+        let target = recording.map_or(0, |recording| recording.target_seconds());
+        let nearest = recording.and_then(|recording| {
+            let place = number.saturating_sub(recording.media_sequence());
+            let listed = usize::try_from(place).ok().and_then(|at| recording.segments().get(at));
+            listed.or(recording.segments().last())
+        });
+        let map = nearest.and_then(|segment| segment.map.as_ref());
         Candidate {
             number,
             list: self.list.clone(),
             name: name.into(),
+            section: map.and_then(|map| map.file_name()).map(Into::into),
             state,
             extinf: None,
             target_seconds: target,

@@ -129,6 +129,7 @@ impl Eyes {
             digest: [0; 32],
             list: segment.list.clone(),
             name: segment.name.clone(),
+            section: None,
         });
         self.engine.taken(segment);
     }
@@ -536,12 +537,55 @@ fn a_segment_with_a_successor_is_taken_when_the_list_stands_still() {
 fn what_cannot_be_published_is_refused_with_the_reason() {
     let (mut disk, mut eyes) = (Disk::new(), Eyes::new());
     let text =
-        "#EXTM3U\n#EXT-X-TARGETDURATION:10\n#EXT-X-MAP:URI=\"init.mp4\"\n#EXTINF:10,\ns0.m4s\n";
+        "#EXTM3U\n#EXT-X-TARGETDURATION:10\n#EXT-X-MAP:URI=\"../init.mp4\"\n#EXTINF:10,\ns0.m4s\n";
     disk.write("init.mp4").write("s0.m4s").put("s.m3u8", Some(text.to_owned()));
     let refused = Refused { list: "s.m3u8".into(), reason: Unsupported::Map };
     assert_eq!(eyes.look(&disk), Seen::Refused(refused));
     // An old one of that kind is none of our business.
     assert!(matches!(Eyes::new().look(disk.wait(99)), Seen::Waiting(_)));
+}
+
+/// A list of fragments with the number of the first, each with the section that it names.
+fn fragments(first: u64, segments: &[(&str, &str)]) -> String {
+    let head = format!("#EXTM3U\n#EXT-X-TARGETDURATION:10\n#EXT-X-MEDIA-SEQUENCE:{first}\n");
+    let lines = segments
+        .iter()
+        .map(|(section, name)| format!("#EXT-X-MAP:URI=\"{section}\"\n#EXTINF:10,\n{name}\n"));
+    head + &lines.collect::<String>()
+}
+
+#[test]
+fn fragments_come_with_the_section_that_is_in_force() {
+    let (mut disk, mut engine) = (Disk::new(), Folder::new(false));
+    for name in ["a.mp4", "s0.m4s", "s1.m4s", "b.mp4", "s2.m4s"] {
+        disk.write(name);
+    }
+    // The first has left the list; the last is behind a list that stands still.
+    let list = fragments(1, &[("a.mp4", "s1.m4s"), ("b.mp4", "s2.m4s")]);
+    disk.put("s.m3u8", Some(list)).write("s3.m4s").write("s4.m4s");
+    let mut sections = Vec::new();
+    for _ in 0..2 {
+        assert_eq!(engine.look(&disk.snapshot(), disk.now), None);
+        while let Seen::Segment(segment) = engine.next(&disk.snapshot(), disk.now) {
+            sections.push(format!("{} {}", segment.name, segment.section.as_deref().unwrap()));
+            engine.taken(&segment);
+        }
+        disk.wait(25);
+    }
+    assert_eq!(sections, ["s0.m4s a.mp4", "s1.m4s a.mp4", "s2.m4s b.mp4", "s3.m4s b.mp4"]);
+}
+
+#[test]
+fn fragments_whose_section_never_comes_are_given_up() {
+    let (mut disk, mut eyes) = (Disk::new(), Eyes::new());
+    let list = fragments(0, &[("b.mp4", "s0.m4s"), ("a.mp4", "s1.m4s"), ("b.mp4", "s2.m4s")]);
+    disk.write("b.mp4").write("s0.m4s").write("s1.m4s").write("s2.m4s");
+    disk.put("s.m3u8", Some(list));
+    assert_eq!(eyes.look(&disk), MORE);
+    assert_eq!(eyes.found(), ["0=s0.m4s"], "a folder on a network may show the rest later");
+    eyes.look(disk.wait(4));
+    assert_eq!(eyes.found(), ["-2=s2.m4s"]);
+    assert!(eyes.warnings[0].starts_with("a.mp4 is listed, but"), "{:?}", eyes.warnings);
 }
 
 #[test]

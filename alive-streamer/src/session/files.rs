@@ -1,19 +1,20 @@
 //! The files of a session's segments: [`Files`].
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fs::{self, File},
     io::{self, Read as _},
     path::{Path, PathBuf},
 };
 
 use alive_core::{JournalEntry, SegmentNumber};
+use bytes::Bytes;
 
 use crate::{
     config::SessionConfig,
     journal::JournalFileError,
-    source::{Source, digest},
-    watch::state_of,
+    source::{SectionSource, Source, digest},
+    watch::{Section, state_of},
 };
 
 /// Which file holds which segment, as long as it is needed.
@@ -21,6 +22,9 @@ use crate::{
 pub(super) struct Files {
     folder: PathBuf,
     waiting: BTreeMap<SegmentNumber, Source>,
+    /// The initialisation sections that they need, as far as this session has read them: a recorder that is started again
+    /// overwrites its own.
+    sections: BTreeMap<[u8; 32], Bytes>,
     /// Files that a session before this one was about to delete.
     unpurged: Vec<Source>,
 }
@@ -56,10 +60,25 @@ impl Files {
                 | JournalEntry::Stream { .. } => {}
             }
         }
-        Ok((Self { folder: config.folder.clone(), waiting, unpurged }, taken))
+        let (folder, sections) = (config.folder.clone(), BTreeMap::new());
+        Ok((Self { folder, waiting, sections, unpurged }, taken))
     }
 
-    pub(super) fn insert(&mut self, number: SegmentNumber, source: Source) {
+    pub(super) fn insert(
+        &mut self,
+        number: SegmentNumber,
+        source: Source,
+        section: Option<Section>,
+    ) {
+        if let Some(Section { source, bytes, .. }) = section
+            && !self.sections.contains_key(&source.digest)
+        {
+            // Those of earlier runs are let go with their last segment.
+            let needs = |source: &Source| source.section.as_ref().map(|section| section.digest);
+            let needed: BTreeSet<_> = self.waiting.values().filter_map(needs).collect();
+            self.sections.retain(|digest, _| needed.contains(digest));
+            self.sections.insert(source.digest, bytes);
+        }
         self.waiting.insert(number, source);
     }
 
@@ -81,7 +100,9 @@ impl Files {
     }
 
     fn file(&self, source: Source) -> SegmentFile {
-        SegmentFile { path: self.folder.join(&*source.name), source }
+        let digest = source.section.as_ref().map(|section| section.digest);
+        let section = digest.and_then(|digest| self.sections.get(&digest)).cloned();
+        SegmentFile { path: self.folder.join(&*source.name), source, section }
     }
 }
 
@@ -90,9 +111,34 @@ impl Files {
 pub(super) struct SegmentFile {
     path: PathBuf,
     source: Source,
+    /// The bytes of its initialisation section, if this session has read them.
+    section: Option<Bytes>,
 }
 
 impl SegmentFile {
+    /// The digest of the initialisation section that it needs.
+    pub(super) fn section(&self) -> Option<[u8; 32]> {
+        self.source.section.as_ref().map(|section| section.digest)
+    }
+
+    /// The bytes of that section; `None` when the file is gone, or holds another one. It blocks.
+    ///
+    /// # Errors
+    /// The file cannot be read now.
+    pub(super) fn read_section(&self) -> io::Result<Option<Bytes>> {
+        let Some(SectionSource { digest: known, name }) = &self.source.section else {
+            return Ok(None);
+        };
+        if self.section.is_some() {
+            return Ok(self.section.clone());
+        }
+        match fs::read(self.path.with_file_name(&**name)) {
+            Ok(bytes) => Ok(Some(bytes).filter(|bytes| digest(bytes) == *known).map(Bytes::from)),
+            Err(error) if self.is_gone(&error) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
     /// The file's name.
     pub(super) fn name(&self) -> Box<str> {
         self.source.name.clone()

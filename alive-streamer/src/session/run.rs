@@ -1,9 +1,14 @@
 //! A session while it runs: [`Running`]. It decides nothing: what happens goes to the engines, what they ask for is done.
 
-use std::{collections::VecDeque, error::Error, sync::Arc, time::Duration};
+use std::{
+    collections::{HashMap, VecDeque},
+    error::Error,
+    sync::Arc,
+    time::Duration,
+};
 
 use alive_core::{
-    Effect, JournalEntry, Op, PublishError, Publisher, SegmentNumber, Step,
+    ContentId, Effect, JournalEntry, Op, PublishError, Publisher, SegmentNumber, Step,
     backend::{BroadcastError, Broadcaster as _, Receipt},
 };
 use tokio::{
@@ -39,6 +44,8 @@ pub(super) struct Running {
     /// Segments to store when it is their turn.
     to_store: VecDeque<SegmentNumber>,
     storing: usize,
+    /// Initialisation sections that are stored, by the digests of their files. There is one for each start of a recorder.
+    sections: HashMap<[u8; 32], ContentId>,
     /// What is known of the segment that is about to be written to the journal.
     taken: Option<Box<Taken>>,
     totals: Totals,
@@ -85,6 +92,7 @@ impl Running {
             tasks: JoinSet::new(),
             to_store: VecDeque::new(),
             storing: 0,
+            sections: HashMap::new(),
             taken: None,
             totals: Totals::default(),
             waiting: None,
@@ -157,10 +165,10 @@ impl Running {
     async fn carry_out(&mut self) -> Result<bool, SessionError> {
         while let Some(effect) = self.publisher.poll_effect() {
             match effect {
-                Effect::Announce(number, segment) => {
+                Effect::Announce(number, segment, section) => {
                     if let Some(live) = self.backends.live.clone() {
                         let stream = self.config.stream.clone();
-                        self.tasks.spawn(steps::announce(number, segment, stream, live));
+                        self.tasks.spawn(steps::announce(number, segment, section, stream, live));
                     }
                 }
                 Effect::Broadcast(op) => {
@@ -213,7 +221,8 @@ impl Running {
             let Some(number) = self.to_store.pop_front() else { return };
             let Some(file) = self.files.get(number) else { continue };
             self.storing += 1;
-            self.tasks.spawn(steps::store(number, file, self.backends.storage.clone()));
+            let known = file.section().and_then(|digest| self.sections.get(&digest)).copied();
+            self.tasks.spawn(steps::store(number, file, known, self.backends.storage.clone()));
         }
     }
 
@@ -268,9 +277,11 @@ impl Running {
         result: Result<Stored, StoreFailure>,
     ) -> Result<(), SessionError> {
         match result {
-            Ok(Stored { content, bytes }) => {
+            Ok(Stored { content, section, bytes }) => {
                 self.totals.bytes += bytes;
-                self.publisher.handle_stored(number, content, now());
+                self.sections.extend(section);
+                let section = section.map(|(_, section)| section);
+                self.publisher.handle_stored_with(number, content, section, now());
             }
             Err(StoreFailure::Lost(name)) => {
                 self.totals.lost += 1;
@@ -356,7 +367,7 @@ impl Running {
             Ok(number) => {
                 self.waiting = None;
                 self.totals.segments += 1;
-                self.files.insert(number, taken.source.clone());
+                self.files.insert(number, taken.source.clone(), taken.section.clone());
                 self.taken = Some(taken);
             }
             Err(PublishError::Duration(_)) => {

@@ -3,7 +3,7 @@
 use std::io;
 
 use alive_core::{
-    ContentId, Op, Renditions, Segment, SegmentNumber, Seq, Step, StreamId, Timestamp,
+    ContentId, Op, Quality, Renditions, Segment, SegmentNumber, Seq, Step, StreamId, Timestamp,
     backend::{
         BroadcastError, Broadcaster as _, LiveCache as _, LiveCacheError, LiveSegment, Receipt,
         SharedBroadcaster, SharedLiveCache, SharedStorage, Storage as _, StorageError,
@@ -29,6 +29,8 @@ pub(super) enum Done {
 #[derive(Debug)]
 pub(super) struct Stored {
     pub(super) content: ContentId,
+    /// The initialisation section that it needs, and the digest of that.
+    pub(super) section: Option<([u8; 32], ContentId)>,
     pub(super) bytes: u64,
 }
 
@@ -48,21 +50,39 @@ pub(super) fn look(mut watcher: Box<Watcher>) -> Done {
     Done::Looked(watcher, look)
 }
 
+/// Stores a segment. Its initialisation section is stored before it, unless that is `known` to be.
 pub(super) async fn store(
     number: SegmentNumber,
     file: SegmentFile,
+    known: Option<ContentId>,
     storage: SharedStorage,
 ) -> Done {
-    Done::Stored(number, store_file(file, &storage).await)
+    Done::Stored(number, store_file(file, known, &storage).await)
 }
 
-async fn store_file(file: SegmentFile, storage: &SharedStorage) -> Result<Stored, StoreFailure> {
+async fn store_file(
+    file: SegmentFile,
+    known: Option<ContentId>,
+    storage: &SharedStorage,
+) -> Result<Stored, StoreFailure> {
     let name = file.name();
+    let (file, section) = match (file.section(), known) {
+        (None, _) => (file, None),
+        (Some(digest), Some(known)) => (file, Some((digest, known))),
+        (Some(digest), None) => {
+            let read = spawn_blocking(move || (file.read_section(), file)).await;
+            let (read, file) = read.map_err(StoreFailure::Task)?;
+            let lost = || StoreFailure::Lost(name.clone());
+            let bytes = read.map_err(StoreFailure::Read)?.ok_or_else(lost)?;
+            let content = storage.put(bytes).await.map_err(StoreFailure::Storage)?;
+            (file, Some((digest, content)))
+        }
+    };
     let read = spawn_blocking(move || file.read()).await.map_err(StoreFailure::Task)?;
     let bytes = read.map_err(StoreFailure::Read)?.ok_or(StoreFailure::Lost(name))?;
     let len = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
     let content = storage.put(bytes.into()).await.map_err(StoreFailure::Storage)?;
-    Ok(Stored { content, bytes: len })
+    Ok(Stored { content, section, bytes: len })
 }
 
 pub(super) async fn store_chunk(seq: Seq, csv: String, storage: SharedStorage) -> Done {
@@ -72,12 +92,17 @@ pub(super) async fn store_chunk(seq: Seq, csv: String, storage: SharedStorage) -
 pub(super) async fn announce(
     number: SegmentNumber,
     segment: Segment,
+    section: Option<ContentId>,
     stream: StreamId,
     live: SharedLiveCache,
 ) -> Done {
     let at = i64::try_from(wall_clock().as_millis()).unwrap_or(i64::MAX);
     let at = Timestamp::from_unix_ms(at);
-    let segment = LiveSegment { segment, renditions: Renditions::default(), at };
+    let mut renditions = Renditions::default();
+    if let Some(section) = section {
+        renditions.insert_section(Quality::Src, section);
+    }
+    let segment = LiveSegment { segment, renditions, at };
     Done::Announced(number, live.push(&stream, segment).await)
 }
 
