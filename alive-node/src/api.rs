@@ -59,6 +59,8 @@ use tower_http::{
     timeout::TimeoutLayer,
 };
 
+use v1::attested::Attested;
+
 use crate::{
     accounts::Accounts, clock::Clock, config::ServerLimits, event::NodeEvent, explain::Explained,
     measure::Measures, metrics::Metrics, pages::Pages, playlists::Playlists, visitors::Visitors,
@@ -78,6 +80,7 @@ pub(crate) struct Api {
     clock: Clock,
     playlists: Playlists,
     measures: Measures,
+    attested: Attested,
     events: broadcast::Sender<NodeEvent>,
     gateway: Gateway,
     pages: Option<Pages>,
@@ -104,6 +107,7 @@ impl Api {
         Self {
             clock: Clock::start(),
             measures: Measures::new(content.clone()),
+            attested: Attested::new(store.clone()),
             events,
             accounts: Accounts::new(network.clone(), store.clone(), accounts),
             network,

@@ -42,7 +42,7 @@ use keeper::Keeper;
 use text::Form;
 pub use text::ListText;
 pub(crate) use text::etag;
-use twins::Told;
+pub(crate) use twins::Told;
 pub use view::Playlist;
 use view::View;
 
@@ -331,6 +331,19 @@ impl Watched {
             view.timeline.attested(place).map(|(network, seq)| (network.clone(), seq)).collect()
         };
         (from..until).map(attested).collect()
+    }
+
+    /// The initialisation sections of segments from a number on.
+    pub(crate) fn sections(&self, from: usize, limit: usize) -> Vec<Option<ContentId>> {
+        let view = lock(&self.entry.view);
+        view.timeline.sections().since(from).take(limit).map(Option::<&_>::copied).collect()
+    }
+
+    /// The stream's names: the one that was asked for, and those on other networks.
+    pub(crate) fn names(&self) -> Vec<StreamId> {
+        let view = lock(&self.entry.view);
+        let own = [self.key.stream.clone()].into_iter();
+        own.chain(view.twin_names().cloned()).collect()
     }
 
     /// The renditions that the stream has besides the source, smallest first.

@@ -4,6 +4,7 @@
 mod chunks;
 #[cfg(feature = "postgres")]
 mod postgres;
+mod sections;
 mod sqlite;
 
 pub use chunks::{ChunkCache, SharedChunkCache};

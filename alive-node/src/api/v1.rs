@@ -1,6 +1,7 @@
 //! Our own routes, described at `/v1/openapi.json`: what happens on the node, and streams, of any network. See
 //! [`openapi`](super::openapi) for their places.
 
+pub(super) mod attested;
 #[cfg(feature = "chat")]
 pub(super) mod chat;
 pub(super) mod list;
@@ -28,8 +29,10 @@ use serde_json::json;
 use tokio::sync::broadcast::{Receiver, error::RecvError};
 use utoipa::ToSchema;
 
+use attested::SegmentAttestation;
+
 use super::{
-    Api, error, json,
+    Api, error, failed, json,
     lists::Path,
     query::{Param, Query},
 };
@@ -115,12 +118,20 @@ pub(super) async fn segments(State(api): State<Arc<Api>>, path: Path, uri: Uri) 
         return error(StatusCode::BAD_REQUEST, &format!("from: not a number from 0 to {MAX_FROM}"));
     };
     match api.watched(path, &query, "").await {
-        Ok(watched) => json(StatusCode::OK, &Page::new(&watched, from)),
+        Ok(watched) => api.page(&watched, from).await,
         Err(answer) => answer,
     }
 }
 
 impl Api {
+    async fn page(&self, watched: &Watched, from: usize) -> Response {
+        let attested = watched.attested(from, PAGE);
+        match self.attested.segments(&watched.names(), attested).await {
+            Ok(attested) => json(StatusCode::OK, &Page::new(watched, from, attested)),
+            Err(why) => failed(&why),
+        }
+    }
+
     /// Sends events until the client goes, there are no more, or the node stops.
     fn send_events(&self, events: Events) -> Response {
         let events = events.map(Ok::<_, Infallible>).take_until(self.playlists.stopped());
@@ -193,27 +204,29 @@ struct Row {
     /// The push on each chain that attests it; none while only the live cache has it.
     #[schema(value_type = BTreeMap<String, u64>)]
     attested: BTreeMap<String, Seq>,
+    /// The same with how far each of those pushes stands, one for each chain.
+    attestations: Vec<SegmentAttestation>,
+    /// Content id of the initialisation section that it needs, as fragments of MP4 do.
+    #[schema(value_type = Option<String>)]
+    section: Option<ContentId>,
 }
 
 impl Page {
-    fn new(list: &Watched, from: usize) -> Self {
+    fn new(list: &Watched, from: usize, attested: Vec<Vec<SegmentAttestation>>) -> Self {
         let playlist = list.playlist();
-        let attested = list.attested(from, PAGE).into_iter().map(|attested| {
-            attested.into_iter().map(|(network, seq)| (network.to_string(), seq)).collect()
-        });
-        let segments = list.segments(from, PAGE).into_iter().zip(attested).zip(from..);
-        let row = |((segment, attested), number): ((alive_core::Segment, _), usize)| Row {
+        let sections = list.sections(from, PAGE);
+        let listed = list.segments(from, PAGE).into_iter().zip(sections);
+        let segments = listed.zip(attested).zip(from..);
+        let rows = segments.map(|(((segment, section), attestations), number)| Row {
             number,
-            attested,
+            attested: attestations.iter().map(SegmentAttestation::push).collect(),
+            attestations,
+            section,
             content: segment.content,
             duration: segment.duration,
             discontinuity: segment.flags.discontinuity(),
             gap: segment.flags.gap(),
-        };
-        Self {
-            ended: playlist.ended,
-            count: playlist.segments,
-            segments: segments.map(row).collect(),
-        }
+        });
+        Self { ended: playlist.ended, count: playlist.segments, segments: rows.collect() }
     }
 }

@@ -7,10 +7,12 @@ use std::{
 };
 
 use alive_core::{
-    Chunk, ChunkContent, ContentId, Quality, Segment, Seq, Stream, StreamId, Timeline, Timestamp,
-    timeline,
+    Chunk, ChunkContent, ContentId, Listed, Quality, Segment, Seq, Stream, StreamId, Timeline,
+    Timestamp, timeline,
 };
-use alive_playlist::{MediaDuration, MediaHeader, MediaPlaylist, MediaSegment, PlaylistType, Uri};
+use alive_playlist::{
+    Map, MediaDuration, MediaHeader, MediaPlaylist, MediaSegment, PlaylistType, Quoted, Uri,
+};
 use alive_storage::{
     Block, NewBlock,
     cid::{self, Cid},
@@ -118,8 +120,24 @@ impl Plan {
             }
             let list = listed(&closed, quality, &known);
             let mut playlist = MediaPlaylist::new(header(&list));
-            for (at, (segment, seq)) in list.iter().enumerate() {
-                let name = format!("{quality}/segments/{}.ts", numbered(at));
+            let mut map = None;
+            for (at, Planned { segment, section, seq }) in list.iter().enumerate() {
+                if let Some(section) = section {
+                    map = Some(match map.filter(|(known, _): &(ContentId, _)| known == section) {
+                        Some(known) => known,
+                        None => {
+                            let name = format!("{quality}/maps/{}.mp4", numbered(at));
+                            let cid = of_ipfs(section, *seq)?;
+                            folder.add(&name, entry(cid, source)?);
+                            contents.push(cid);
+                            let uri = Quoted::new(name);
+                            let uri = uri.map_err(|why| ArchiveError::Playlist(why.into()))?;
+                            (*section, Arc::new(Map::new(uri)))
+                        }
+                    });
+                }
+                let extension = if section.is_some() { "m4s" } else { "ts" };
+                let name = format!("{quality}/segments/{}.{extension}", numbered(at));
                 if !segment.flags.gap() {
                     let cid = of_ipfs(&segment.content, *seq)?;
                     let entry = entry(cid, source)?;
@@ -127,7 +145,8 @@ impl Plan {
                     contents.push(cid);
                     segments += usize::from(quality == Quality::Src);
                 }
-                let item = in_list(segment, name)?;
+                let mut item = in_list(segment, name)?;
+                item.map = map.as_ref().map(|(_, map)| Arc::clone(map));
                 playlist.push(item).map_err(|why| ArchiveError::Playlist(why.into()))?;
             }
             folder.add(&format!("{quality}.m3u8"), made.file(&playlist.to_bytes()));
@@ -192,20 +211,34 @@ fn chunks(stream: &Stream, quality: Quality, last: Seq) -> Vec<(Seq, ContentId)>
     timeline::chunk_ids(stream, quality).filter(|(seq, _)| *seq <= last).collect()
 }
 
-/// The segments as an ended list has them, each with the push that it came with.
+/// The segments as an ended list has them.
 fn listed(
     stream: &Stream,
     quality: Quality,
     known: &HashMap<ContentId, Arc<Chunk>>,
-) -> Vec<(Segment, Seq)> {
+) -> Vec<Planned> {
     let mut timeline = Timeline::new(quality, Duration::ZERO);
     let content = |id: &ContentId| match known.get(id) {
         Some(chunk) => ChunkContent::Ready(Arc::clone(chunk)),
         None => ChunkContent::Refused,
     };
     timeline.update(stream, content, Timestamp::EPOCH);
-    let listed = timeline.listed().iter();
-    listed.map(|listed| (listed.segment, listed.seq.unwrap_or(Seq::ZERO))).collect()
+    let listed = timeline.listed().iter().zip(timeline.sections().since(0));
+    let planned = |(listed, section): (&Listed, Option<&ContentId>)| Planned {
+        segment: listed.segment,
+        section: section.copied(),
+        seq: listed.seq.unwrap_or(Seq::ZERO),
+    };
+    listed.map(planned).collect()
+}
+
+/// A segment of an archive.
+struct Planned {
+    segment: Segment,
+    /// The initialisation section that it needs.
+    section: Option<ContentId>,
+    /// The push that it came with.
+    seq: Seq,
 }
 
 fn of_ipfs(id: &ContentId, seq: Seq) -> Result<Cid, ArchiveError> {
@@ -227,11 +260,19 @@ fn numbered(at: usize) -> String {
     format!("{:03}/{at:06}", at / 1000)
 }
 
-fn header(list: &[(Segment, Seq)]) -> MediaHeader {
-    let longest = list.iter().map(|(segment, _)| segment.duration.as_micros().div_ceil(1_000_000));
-    let has_gap = list.iter().any(|(segment, _)| segment.flags.gap());
+fn header(list: &[Planned]) -> MediaHeader {
+    let longest =
+        list.iter().map(|planned| planned.segment.duration.as_micros().div_ceil(1_000_000));
+    let has_gap = list.iter().any(|planned| planned.segment.flags.gap());
+    let has_section = list.iter().any(|planned| planned.section.is_some());
     MediaHeader {
-        version: Some(if has_gap { 8 } else { 3 }),
+        version: Some(if has_gap {
+            8
+        } else if has_section {
+            7
+        } else {
+            3
+        }),
         playlist_type: Some(PlaylistType::Vod),
         ended: true,
         ..MediaHeader::new(longest.max().unwrap_or(1).into())

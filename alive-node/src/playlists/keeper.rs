@@ -228,7 +228,8 @@ impl Keeper {
                 FromLive::CaughtUp => *caught_up = true,
                 FromLive::Segment(live) => {
                     if let Some(segment) = in_quality(&live, self.key.quality) {
-                        view.offer_live_of(network, segment);
+                        let section = live.renditions.section(self.key.quality).copied();
+                        view.offer_live_of(network, segment, section);
                     }
                 }
             }

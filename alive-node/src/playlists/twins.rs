@@ -10,16 +10,16 @@ use alive_core::{
 
 /// A stream that was asked for, and the streams of other networks that are one with it.
 #[derive(Debug)]
-pub(super) struct Told {
-    pub(super) stream: Arc<Stream>,
+pub(crate) struct Told {
+    pub(crate) stream: Arc<Stream>,
     /// Those of the [names](Twins) that name it, too, with their states.
-    pub(super) twins: Vec<(StreamId, Arc<Stream>)>,
+    pub(crate) twins: Vec<(StreamId, Arc<Stream>)>,
 }
 
 impl Told {
     /// Reads a stream; `None` if there is none. `expect` is told the names on other networks before they are looked up, so
     /// that no change of them is missed.
-    pub(super) async fn read(
+    pub(crate) async fn read(
         store: &SharedStreamStore,
         id: &StreamId,
         expect: impl FnOnce(&Twins),

@@ -11,7 +11,7 @@ use alive_core::{
     ChunkContent, ContentId, Flags, GatewayUrl, Listed, LiveKey, LiveLayer, MergedTimeline,
     Network, Quality, Segment, Seq, StorageKind, Stream, StreamId, Timeline, Timestamp, timeline,
 };
-use alive_playlist::{ListSettings, LivePlaylist, Portion, assemble_portion};
+use alive_playlist::{ListEntry, ListSettings, LivePlaylist, Portion, assemble_portion};
 
 use super::{
     gzip::GrowingGzip,
@@ -145,6 +145,11 @@ impl View {
         self.streams().flat_map(|stream| timeline::renditions(stream)).collect()
     }
 
+    /// The names that it has on other networks.
+    pub(super) fn twin_names(&self) -> impl Iterator<Item = &StreamId> {
+        self.twins.iter().map(|twin| &twin.id)
+    }
+
     fn streams(&self) -> impl Iterator<Item = &Arc<Stream>> {
         [&self.stream].into_iter().chain(self.twins.iter().map(|twin| &twin.stream))
     }
@@ -177,13 +182,18 @@ impl View {
 
     #[cfg(test)]
     fn offer_live(&mut self, segment: Segment) {
-        self.offer_live_of(&self.network.clone(), segment);
+        self.offer_live_of(&self.network.clone(), segment, None);
     }
 
     /// Takes a segment from the live cache of the stream's name on a network.
-    pub(super) fn offer_live_of(&mut self, network: &Network, segment: Segment) {
+    pub(super) fn offer_live_of(
+        &mut self,
+        network: &Network,
+        segment: Segment,
+        section: Option<ContentId>,
+    ) {
         if segment.content.kind() == self.stream.info().settings.storage {
-            self.timeline.offer_live(network, segment);
+            self.timeline.offer_live_with(network, segment, section);
         }
     }
 
@@ -292,18 +302,31 @@ impl View {
             None => self.list.portion(portion),
             Some(gateway) => {
                 let settings = if ended { self.lasting_settings() } else { self.begun.clone() };
-                let segments = self.timeline.listed().iter().map(|listed| &listed.segment);
-                assemble_portion(segments, ended, &settings.gateway(gateway.clone()), portion)
+                assemble_portion(
+                    self.entries(0),
+                    ended,
+                    &settings.gateway(gateway.clone()),
+                    portion,
+                )
             }
         }
+    }
+
+    /// What is listed from a place on, as it was told.
+    fn entries(&self, from: usize) -> impl Iterator<Item = ListEntry<'_>> + Clone {
+        let listed = self.timeline.listed().get(from..).unwrap_or_default().iter();
+        let sections = self.timeline.sections().since(from);
+        listed.zip(sections).map(|(listed, section)| ListEntry::new(&listed.segment, section))
     }
 
     /// The archive's list. Segments that cannot be had keep their place. Source: `spec/hls.md`, section 3, "GAP".
     fn archive(&self, portion: Portion) -> Vec<u8> {
         let gaps = self.gaps();
-        let segments = self.timeline.listed().iter().enumerate();
-        let segments = segments.map(|(at, listed)| gaps.get(&at).unwrap_or(&listed.segment));
-        assemble_portion(segments, true, &self.lasting_settings(), portion)
+        let entries = self.entries(0).enumerate().map(|(at, entry)| match gaps.get(&at) {
+            Some(gap) => ListEntry::new(gap, entry.section),
+            None => entry,
+        });
+        assemble_portion(entries, true, &self.lasting_settings(), portion)
     }
 
     /// The segments that this node lacks, as they are listed.
@@ -354,8 +377,9 @@ impl View {
         let grew = shown.is_none_or(|shown| shown.ended != ended || shown.segments != listed.len());
         let new = usize::try_from(self.list.segment_count()).unwrap_or(usize::MAX);
         if !ended {
-            let new = listed.get(new..).unwrap_or_default();
-            self.list.extend(new.iter().map(|listed| &listed.segment));
+            let listed = self.timeline.listed().get(new..).unwrap_or_default().iter();
+            let new = listed.zip(self.timeline.sections().since(new));
+            self.list.extend(new.map(|(told, section)| ListEntry::new(&told.segment, section)));
         }
         let (text, delta) = match shown {
             Some(shown) if !grew && !ended => (Arc::clone(&shown.text), shown.delta.clone()),

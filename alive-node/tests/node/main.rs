@@ -6,6 +6,7 @@ mod attack;
 mod chat;
 #[expect(dead_code, reason = "the tests of the pages need more of it")]
 mod chatters;
+mod attested;
 mod delivery;
 mod express;
 mod faults;
@@ -18,6 +19,7 @@ mod presence;
 #[cfg(feature = "stake")]
 mod renditions;
 mod schema;
+mod sections;
 mod streams;
 mod support;
 mod twins;

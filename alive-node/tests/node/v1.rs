@@ -149,7 +149,8 @@ async fn a_stream_tells_its_state_on_any_network() {
     assert!(stream["created"].as_str().unwrap().ends_with('Z'));
     assert!((280..400).contains(&stream["age_seconds"].as_u64().unwrap()), "{stream}");
     let attested = json!([{
-        "network": "hive", "number": 6, "pushes": 1, "finalized": 0, "ended": false, "last_block": 11
+        "network": "hive", "stream": "hive/al/ö b/s", "number": 6, "pushes": 1, "reversible_pushes": 1,
+        "finalized": 0, "head": 0, "ended": false, "last_block": 11, "irreversible_block": 0,
     }]);
     assert_eq!(stream["attestations"], attested);
     let playlist = stream["playlist"].as_str().unwrap();

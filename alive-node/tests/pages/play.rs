@@ -11,7 +11,10 @@ use serde_json::{Value, json};
 
 use crate::{
     driver::Browser,
-    stage::{OtherGateway, Stage, push, renditions, sample, short_segments},
+    stage::{
+        OtherGateway, Stage, push, push_fragment, renditions, sample, short_fragments,
+        short_segments,
+    },
     support::{config, configure, end, stream_id},
 };
 
@@ -43,10 +46,11 @@ async fn a_recording_plays_and_every_segment_is_checked() {
     let mut browser = Browser::start();
     browser.open(&stage.url(WATCH));
     browser.until_played(3);
-    assert_eq!(browser.text("badge"), "Verified");
+    browser.until_text("badge", "Verified · attested by hive");
     assert_eq!(browser.text("state"), "Recording");
     browser.until_text("proof-chain", "hive names all");
-    browser.until_text("chains", "hive: 6 pushes, ended, read up to block 1");
+    let chains = "hive: 6 pushes, ended, read up to block 1, for good up to";
+    browser.until_text("chains", chains);
     assert_eq!(browser.text("proof-gateways"), "none sent anything else");
     assert!(browser.evaluate("document.getElementById('edge').hidden").as_bool().unwrap());
     browser.screenshot("recording");
@@ -125,7 +129,7 @@ async fn a_live_stream_plays_as_it_grows_and_to_its_end() {
 
     announce(&stage, 5, 9).await;
     browser.until_played(7);
-    assert_eq!(browser.text("badge"), "Verified");
+    assert!(browser.text("badge").starts_with("Verified"));
 
     let renditions = [("src", segments.clone())];
     let mut payloads: Vec<_> =
@@ -220,7 +224,7 @@ async fn a_lying_gateway_is_dropped_and_the_next_one_asked() {
     let mut browser = Browser::start();
     browser.open(&stage.url(WATCH));
     browser.until_played(3);
-    assert_eq!(browser.text("badge"), "Verified, 1 lying gateway dropped");
+    browser.until_text("badge", "Verified, 1 lying gateway dropped · attested by hive");
     assert_eq!(browser.text("proof-gateways"), "1 dropped for sending something else");
     let listed = browser.text("gateways");
     let dropped = format!("{}: dropped, archive: a block is not what its id says", liar.url());
@@ -302,7 +306,7 @@ async fn the_player_plays_in_the_page_of_a_dapp_and_the_watch_page_does_not() {
     let mut browser = Browser::start();
     browser.open(&dapp.url());
     let inside = browser.act("frame", json!({ "selector": "#embed", "seconds": 3 }));
-    assert_eq!(inside["badge"], "Verified", "{inside}");
+    assert!(inside["badge"].as_str().unwrap().starts_with("Verified"), "{inside}");
     assert!(inside["frames"].as_u64().unwrap() > 15, "{inside}");
     browser.screenshot("embed");
     let refused = browser.act("framed", json!({ "selector": "#watch" }));
@@ -341,4 +345,42 @@ async fn keys_and_names_of_controls_serve_who_has_no_mouse_or_sees_no_page() {
     assert!(has("button", "Copy the link") && has("heading", "alice/s"), "{controls:?}");
     let link = browser.evaluate("document.getElementById('share-link').value");
     assert_eq!(link, stage.url(WATCH));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs Chromium, npm and ffmpeg"]
+async fn fragments_play_across_a_restart_and_their_sections_are_checked_live_and_after_the_end() {
+    let folders = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
+    short_fragments(folders[0].path(), 5, "640x360");
+    short_fragments(folders[1].path(), 5, "320x180");
+    let mut stage = Stage::with(short()).await;
+    let mut all = Vec::new();
+    for folder in &folders {
+        let section = stage.section(folder.path()).await;
+        let segments = stage.record(folder.path()).await;
+        all.extend(segments.into_iter().map(|segment| (segment, section)));
+    }
+    assert_ne!(all[0].1, all[9].1);
+    let push = |(number, (segment, section)): (usize, &(_, _))| {
+        push_fragment(number, segment, section, number == 5)
+    };
+    let mut pushes: Vec<_> = all.iter().enumerate().map(push).collect();
+    let later = pushes.split_off(5);
+    pushes.insert(0, configure());
+    stage.bench.block(&pushes).await;
+    let mut browser = Browser::start();
+    browser.open(&stage.url(&format!("{WATCH}?t=0")));
+    browser.until_played(1);
+    // Five segments and the section, each compared with its id.
+    browser.until_text("proof-checked", "6 segments");
+    stage.bench.block(&later).await;
+    stage.bench.block(&[end()]).await;
+    browser.until_text("state", "Recording");
+    browser.until("document.getElementById('video').ended");
+    assert_eq!(browser.evaluate("document.getElementById('video').videoHeight"), 180);
+    let length = browser.evaluate("document.getElementById('video').duration");
+    assert!((length.as_f64().unwrap() - 10.0).abs() < 0.5, "{length}");
+    browser.until_text("proof-checked", "12 segments");
+    browser.until_text("badge", "Verified · attested by hive");
+    browser.saw_nothing_wrong(&[host(&stage)]);
 }

@@ -14,7 +14,10 @@ use alive_core::{
 use rstest::rstest;
 
 use crate::{
-    stage::{OtherGateway, Stage, push, renditions, sample, short_segments},
+    stage::{
+        OtherGateway, Stage, push, push_fragment, renditions, sample, short_fragments,
+        short_segments,
+    },
     support::{config, configure, end, stream_id},
 };
 
@@ -148,4 +151,63 @@ async fn a_live_stream_is_shown_to_its_end(#[case] player: Player, #[case] path:
     stage.bench.block(&last).await;
     stage.bench.block(&[end()]).await;
     assert_eq!(playing.await.unwrap(), recorded(folder.path()));
+}
+
+/// ffmpeg itself, which decodes everything and counts.
+fn ffmpeg(url: &str) -> usize {
+    let output = Command::new("timeout")
+        .args(["120", "ffprobe", "-v", "error", "-live_start_index", "0", "-select_streams", "v:0"])
+        .args(["-count_frames", "-show_entries", "stream=nb_read_frames", "-of", "csv=p=0", url])
+        .output()
+        .unwrap();
+    succeeded("ffprobe", url, &output);
+    let text = String::from_utf8(output.stdout).unwrap();
+    text.lines().next().unwrap().trim().trim_end_matches(',').parse().unwrap()
+}
+
+#[rstest]
+#[case::ffmpeg(ffmpeg)]
+#[case::mpv(mpv)]
+#[case::gstreamer(gstreamer)]
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs mpv, GStreamer and ffmpeg"]
+async fn fragments_are_shown_whole_live_and_as_an_archive(#[case] player: Player) {
+    let folder = tempfile::tempdir().unwrap();
+    short_fragments(folder.path(), 8, "320x180");
+    let content = alive_storage::MemoryStorage::default();
+    let gateway = OtherGateway::honest(&content).await;
+    let mut config = config();
+    config.playlists.list = config
+        .playlists
+        .list
+        .target_seconds(1.try_into().unwrap())
+        .gateway(gateway.url().parse().unwrap());
+    let mut stage = Stage::over(config, content, None).await;
+    let segments = stage.record(folder.path()).await;
+    let section = stage.section(folder.path()).await;
+    let pushes = |from: usize, to: usize| -> Vec<_> {
+        (from..to).map(|n| push_fragment(n, &segments[n], &section, false)).collect()
+    };
+    let payloads = [vec![configure()], pushes(0, 3)].concat();
+    stage.bench.block(&payloads).await;
+    stage.bench.list_until("/stream/alice/s", |list| list.listed().len() == 3).await;
+
+    let playing = tokio::spawn(play(player, stage.url("/stream/alice/s.m3u8")));
+    while gateway.asked() == 0 && !playing.is_finished() {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    for segment in &segments[3..] {
+        let mut renditions = Renditions::default();
+        renditions.insert_section(Quality::Src, section);
+        let at = Timestamp::from_unix_secs(1_700_000_000);
+        let live = LiveSegment { segment: *segment, renditions, at };
+        stage.bench.live.push(&stream_id(), live).await.unwrap();
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    }
+    assert!(!playing.is_finished(), "the player gave up before the stream had ended");
+    stage.bench.block(&pushes(3, segments.len())).await;
+    stage.bench.block(&[end()]).await;
+    let frames = recorded(folder.path());
+    assert_eq!(playing.await.unwrap(), frames);
+    assert_eq!(play(player, stage.url("/stream/alice/s.m3u8")).await, frames);
 }

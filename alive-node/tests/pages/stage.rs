@@ -76,6 +76,12 @@ impl Stage {
         segments
     }
 
+    /// Stores the initialisation section of a recording of fragments.
+    pub(crate) async fn section(&self, folder: &Path) -> ContentId {
+        let bytes = fs::read(folder.join("init.mp4")).unwrap();
+        self.content.put(bytes.into()).await.unwrap()
+    }
+
     /// Publishes a recording with these renditions, each a folder of its own, up to its end.
     pub(crate) async fn publish(&mut self, renditions: &[(&str, PathBuf)]) {
         let mut recorded = Vec::new();
@@ -105,6 +111,13 @@ pub(crate) fn push(number: usize, renditions: &[(&str, Vec<Segment>)]) -> String
     format!(r#"{{"op":0,"link":"s","seq":{number},"len":{len},{}}}"#, fields.join(","))
 }
 
+/// A push of fragments, behind a discontinuity or not.
+pub(crate) fn push_fragment(number: usize, one: &Segment, section: &ContentId, d: bool) -> String {
+    let push = push(0, &[("src", vec![*one])]).replace(r#""seq":0"#, &format!(r#""seq":{number}"#));
+    let d = if d { r#","d":1"# } else { "" };
+    format!(r#"{}{d},"map":"{section}"}}"#, push.strip_suffix('}').unwrap())
+}
+
 /// A sample recording.
 pub(crate) fn sample(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../vectors/media").join(name)
@@ -118,20 +131,24 @@ pub(crate) fn renditions() -> [(&'static str, PathBuf); 3] {
 
 /// Records segments of one second, so noisy that each is a tree of several blocks.
 pub(crate) fn short_segments(folder: &Path, seconds: u32) {
+    record(folder, seconds, "640x360", &[]);
+}
+
+/// The same as fragments of MP4, in a picture of this size.
+pub(crate) fn short_fragments(folder: &Path, seconds: u32, size: &str) {
+    record(folder, seconds, size, &["-hls_segment_type", "fmp4"]);
+}
+
+fn record(folder: &Path, seconds: u32, size: &str, options: &[&str]) {
+    let source = format!("testsrc2=size={size}:rate=15,noise=alls=60:allf=t");
     let status = Command::new("ffmpeg")
-        .args([
-            "-v",
-            "error",
-            "-f",
-            "lavfi",
-            "-i",
-            "testsrc2=size=640x360:rate=15,noise=alls=60:allf=t",
-        ])
+        .args(["-v", "error", "-f", "lavfi", "-i", &source])
         .args(["-f", "lavfi", "-i", "sine=frequency=440:sample_rate=44100"])
         .args(["-t", &seconds.to_string(), "-c:v", "libx264", "-preset", "ultrafast"])
         .args(["-pix_fmt", "yuv420p", "-g", "15", "-keyint_min", "15", "-sc_threshold", "0"])
         .args(["-b:v", "4M", "-minrate", "4M", "-c:a", "aac", "-ac", "1", "-f", "hls"])
         .args(["-hls_time", "1", "-hls_list_size", "0", "-hls_playlist_type", "event"])
+        .args(options)
         .arg(folder.join("stream.m3u8"))
         .status()
         .unwrap();

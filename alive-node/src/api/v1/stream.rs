@@ -15,13 +15,14 @@ use percent_encoding::utf8_percent_encode;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::list::number;
+use super::{attested::Attestation, list::number};
 use crate::api::{
     Api, failed, json,
     lists::{self, Path, no_stream, once, refused},
     query::Query,
     streams::{IN_PATH, List},
 };
+use crate::playlists::Told;
 
 /// Most pushes in one answer.
 const PAGE: usize = 1000;
@@ -107,27 +108,10 @@ fn utc(at: Timestamp) -> String {
 struct Info {
     #[serde(flatten)]
     stream: Stream,
-    /// How many pushes it has.
+    /// How many pushes it has on this chain.
     pushes: usize,
-    /// The chains that attest it.
+    /// The chains that attest it, this one first: those behind it are where the stream and its twin name each other.
     attestations: Vec<Attestation>,
-}
-
-/// What one chain says of a stream.
-#[derive(Debug, Serialize, ToSchema)]
-struct Attestation {
-    /// The chain.
-    network: String,
-    /// The stream's place among all of the chain, from 1 in order of creation.
-    number: u64,
-    /// How many pushes the chain has.
-    pushes: usize,
-    /// End of the gap-free run of pushes there.
-    finalized: Option<u16>,
-    /// Whether the chain says that it has ended.
-    ended: bool,
-    /// The last block of the chain that the node has indexed.
-    last_block: u64,
 }
 
 /// The state of a stream.
@@ -171,6 +155,8 @@ struct Chunk {
     discontinuity: bool,
     /// Content ids of the renditions by their heights.
     renditions: BTreeMap<String, String>,
+    /// Content ids of the initialisation sections by `src` and the heights: fragments of MP4 need them.
+    sections: BTreeMap<String, String>,
 }
 
 /// What was pushed to the chain.
@@ -258,19 +244,17 @@ pub(in crate::api) async fn playlist(
 
 impl Api {
     async fn info(&self, path: Path) -> Result<Response, Response> {
-        let (id, StoredStream { info, pushes }) = self.stored(path).await?;
-        let cursor = self.store.cursor(&id.network).await.map_err(|why| failed(&why))?;
-        let attestation = Attestation {
-            network: id.network.to_string(),
-            number: info.id,
-            pushes: pushes.len(),
-            finalized: info.finalized.map(Seq::as_u16),
-            ended: info.ended,
-            last_block: cursor.map_or(0, |cursor| cursor.last.num),
-        };
-        let stream = Stream::new(&id, &info, self.clock.now());
-        let info = Info { stream, pushes: pushes.len(), attestations: vec![attestation] };
-        Ok(json(StatusCode::OK, &info))
+        let id = self.stream_of(path, "").ok_or_else(no_stream)?;
+        let told = Told::read(&self.store, &id, |_| {}).await.map_err(|why| failed(&why))?;
+        let Told { stream, twins } = told.ok_or_else(no_stream)?;
+        let mut attestations = Vec::new();
+        for (name, told) in [(&id, &stream)].into_iter().chain(twins.iter().map(|(n, t)| (n, t))) {
+            let attestation = self.attested.stream(name, told).await;
+            attestations.extend(attestation.map_err(|why| failed(&why))?);
+        }
+        let pushes = stream.pushes().count();
+        let stream = Stream::new(&id, stream.info(), self.clock.now());
+        Ok(json(StatusCode::OK, &Info { stream, pushes, attestations }))
     }
 
     async fn chunks(&self, path: Path, query: &Query) -> Result<Response, Response> {
@@ -302,7 +286,7 @@ impl Api {
 
 impl Chunk {
     fn new(seq: Seq, pushed: &Pushed) -> Self {
-        let renditions = pushed.renditions.iter();
+        let (renditions, sections) = (pushed.renditions.iter(), pushed.renditions.sections());
         Self {
             seq: seq.as_u16(),
             content: pushed.src.to_string(),
@@ -311,6 +295,7 @@ impl Chunk {
             renditions: renditions
                 .map(|(quality, id)| (quality.to_string(), id.to_string()))
                 .collect(),
+            sections: sections.map(|(quality, id)| (quality.to_string(), id.to_string())).collect(),
         }
     }
 }

@@ -1,67 +1,132 @@
-// Which of the played segments the chain names, and which only the live layer announced so far.
+// Which of the played segments each chain names, and which only the live layer announced so far.
 
-/** The wait between asking, while there are segments that the chain does not have. */
+/** The wait between asking, while there are segments that no chain has. */
 const PAUSE_MS = 4_000;
+/** The wait while chains have all of them, but not every chain, or not for good. */
+const LATER_MS = 20_000;
+/** How often that is asked for once nothing more is played. */
+const LATER_TIMES = 15;
+/** How many segments are asked for again; of more, those played last. */
+const KEPT_OPEN = 300;
 
-/** Compares what was played with the list without the live layer, as the node reads it from the chain. */
+/** Compares what was played with the list without the live layer, as the node reads it from the chains. */
 export class Attestation {
   #segments;
   #changed;
-  /** By quality: the content of what was played by number, and which numbers the chain has. */
+  /** By quality: what was played by number, with its content and the chains that name it. */
   #lists = new Map();
+  /** The chains that named anything. */
+  #networks = new Set();
   #timer = null;
-  #contradicted = 0;
+  #later = 0;
 
   /** `segments` is the address of the node's route for segments. */
   constructor(segments, changed, options = {}) {
     this.#segments = segments;
     this.#changed = changed;
     this.pauseMs = options.pauseMs ?? PAUSE_MS;
+    this.laterMs = options.laterMs ?? LATER_MS;
   }
 
   /** A segment of a list was played. */
   played(quality, number, id) {
-    if (!this.#lists.has(quality)) this.#lists.set(quality, { waiting: new Map(), attested: new Set() });
-    const { waiting, attested } = this.#lists.get(quality);
-    if (attested.has(number) || waiting.has(number)) return;
-    waiting.set(number, id);
-    this.#timer ??= setTimeout(() => this.#ask(), 0);
+    if (!this.#lists.has(quality)) this.#lists.set(quality, { played: new Map(), open: new Set() });
+    const { played, open } = this.#lists.get(quality);
+    if (played.has(number)) return;
+    played.set(number, { id, chains: new Map(), other: false });
+    open.add(number);
+    // What was played long ago is final, or stays as it is.
+    for (const old of open) {
+      if (open.size <= KEPT_OPEN) break;
+      open.delete(old);
+    }
+    this.#later = 0;
+    this.#wake(0);
   }
 
-  /** For people. */
-  summary(network) {
-    let attested = 0;
-    let waiting = 0;
-    for (const list of this.#lists.values()) {
-      attested += list.attested.size;
-      waiting += list.waiting.size;
+  /**
+   * What each chain says, that of the stream's own `network` first: how many of the played segments it names, and how many
+   * of these by a block that a fork could still take back.
+   */
+  chains(network) {
+    const chains = new Map([[network, { network, named: 0, reversible: 0 }]]);
+    for (const { chains: named } of this.#all()) {
+      for (const [name, irreversible] of named) {
+        if (!chains.has(name)) chains.set(name, { network: name, named: 0, reversible: 0 });
+        const chain = chains.get(name);
+        chain.named += 1;
+        if (!irreversible) chain.reversible += 1;
+      }
     }
-    if (this.#contradicted > 0) return `${network} names other content for ${this.#contradicted} of them`;
-    if (attested + waiting === 0) return `${network}: nothing to compare yet`;
-    if (waiting === 0) return `${network} names all ${attested} of them`;
-    return `${network} names ${attested} of ${attested + waiting}, the live layer announced the others`;
+    return [...chains.values()];
+  }
+
+  /** For people: what the chains say. */
+  summary(network) {
+    const all = this.#all();
+    const other = all.filter((segment) => segment.other).length;
+    if (other > 0) return `${network} names other content for ${other} of them`;
+    if (!all.some(({ asked }) => asked)) return `${network}: nothing to compare yet`;
+    const unnamed = all.filter(({ chains }) => chains.size === 0).length;
+    const told = this.chains(network).map(({ network: name, named, reversible }) => {
+      const count = named === all.length ? `all ${named} of them` : `${named} of ${all.length}`;
+      return `${name} names ${count}${reversible > 0 ? `, ${reversible} not yet for good` : ""}`;
+    });
+    return told.join("; ") + (unnamed > 0 ? ", the live layer announced the others" : "");
+  }
+
+  /** For a badge: `attested by hive, avalon`; nothing before a chain names anything. */
+  byline(network) {
+    const count = this.#all().length;
+    const naming = this.chains(network).filter(({ named }) => named > 0);
+    if (naming.length === 0) return "";
+    const names = naming.map(({ network: name }) => name).join(", ");
+    return `${naming.some(({ named }) => named === count) ? "attested" : "partly attested"} by ${names}`;
+  }
+
+  #all() {
+    return [...this.#lists.values()].flatMap(({ played }) => [...played.values()]);
+  }
+
+  #wake(ms) {
+    if (this.#timer !== null && ms > 0) return;
+    clearTimeout(this.#timer ?? undefined);
+    this.#timer = setTimeout(() => this.#ask(), ms);
   }
 
   async #ask() {
     for (const [quality, list] of this.#lists) {
-      if (list.waiting.size > 0) await this.#compare(quality, list).catch(() => {});
+      if (list.open.size > 0) await this.#compare(quality, list).catch(() => {});
     }
+    this.#timer = null;
     this.#changed();
-    const waiting = [...this.#lists.values()].some((list) => list.waiting.size > 0);
-    this.#timer = waiting ? setTimeout(() => this.#ask(), this.pauseMs) : null;
+    const open = [...this.#lists.values()].flatMap(({ played, open: numbers }) => [...numbers].map((n) => played.get(n)));
+    if (open.some(({ chains }) => chains.size === 0)) return this.#wake(this.pauseMs);
+    if (open.length > 0 && this.#later < LATER_TIMES) {
+      this.#later += 1;
+      this.#wake(this.laterMs);
+    }
   }
 
-  async #compare(quality, { waiting, attested }) {
-    const from = Math.min(...waiting.keys());
-    const url = `${this.#segments}?l1only=1&quality=${quality}&from=${from}`;
-    const response = await fetch(url);
+  async #compare(quality, { played, open }) {
+    const from = Math.min(...open);
+    const response = await fetch(`${this.#segments}?l1only=1&quality=${quality}&from=${from}`);
     if (!response.ok) return;
-    for (const { number, content } of (await response.json()).segments) {
-      const played = waiting.get(number);
-      if (played === undefined) continue;
-      waiting.delete(number);
-      if (played === content) attested.add(number);
-      else this.#contradicted += 1;
+    const { segments } = await response.json();
+    for (const { attestations } of segments) for (const { network } of attestations) this.#networks.add(network);
+    for (const { number, content, attestations } of segments) {
+      const segment = open.has(number) ? played.get(number) : undefined;
+      if (!segment) continue;
+      if (segment.id !== content) {
+        segment.other = true;
+        open.delete(number);
+        continue;
+      }
+      // What a fork took back is named no more.
+      segment.chains = new Map(attestations.map(({ network, irreversible }) => [network, irreversible]));
+      const final = attestations.length === this.#networks.size && attestations.every(({ irreversible }) => irreversible);
+      if (final) open.delete(number);
     }
+    for (const segment of played.values()) segment.asked = true;
   }
 }

@@ -116,9 +116,10 @@ function told({ frag, id, size }) {
 function showProof() {
   const dropped = gateways.report().filter(({ state }) => state === "dropped").length;
   const [state, text] = verdict(dropped);
+  const by = state === "good" ? attestation.byline(stage.dataset.network) : "";
   const badge = find("badge");
   badge.dataset.state = state;
-  setText(badge, text);
+  setText(badge, by ? `${text} · ${by}` : text);
   setText(find("proof-checked"), `${proof.checked} segments, ${size(proof.bytes)}`);
   setText(find("proof-chain"), attestation.summary(stage.dataset.network));
   const note = dropped > 0 ? `${dropped} dropped for sending something else` : "none sent anything else";
@@ -143,9 +144,14 @@ async function showChains() {
   if (!response?.ok) return;
   const { attestations } = await response.json();
   list.replaceChildren(
-    ...attestations.map(({ network, pushes, ended, last_block: block }) => {
+    ...attestations.map((chain) => {
+      const { network, stream, pushes, reversible_pushes: open, ended, last_block: block } = chain;
       const item = document.createElement("li");
-      item.textContent = `${network}: ${pushes} pushes${ended ? ", ended" : ""}, read up to block ${block}`;
+      const elsewhere = network === stage.dataset.network ? "" : `, as ${stream}`;
+      const final = open > 0 ? `, ${open} of them not yet for good` : "";
+      item.textContent =
+        `${network}: ${pushes} pushes${final}${ended ? ", ended" : ""}, read up to block ${block}, ` +
+        `for good up to ${chain.irreversible_block}${elsewhere}`;
       return item;
     }),
   );

@@ -16,6 +16,7 @@ use super::{
     pool::Question,
     session::{Parameter, Session},
 };
+use crate::store::sections;
 
 /// How far the store has come on a network.
 pub(super) struct CursorOf<'q>(pub(super) &'q Network);
@@ -87,7 +88,8 @@ impl StreamOf<'_> {
         " FROM streams s JOIN accounts a ON a.id = s.account JOIN networks n ON n.id = a.network
         WHERE n.name = $1 AND a.name = $2 AND s.link = $3"
     );
-    const PUSHES: &'static str = "SELECT seq, src, len, discontinuity, p240, p480, p720, p1080
+    const PUSHES: &'static str =
+        "SELECT seq, src, len, discontinuity, p240, p480, p720, p1080, sections
         FROM pushes WHERE stream = (
             SELECT s.id
             FROM streams s JOIN accounts a ON a.id = s.account JOIN networks n ON n.id = a.network
@@ -157,6 +159,9 @@ fn pushed(row: &Row) -> Result<(Seq, Pushed), Failure> {
         if let Some(content) = maybe_text(row, column)? {
             renditions.insert(quality, content);
         }
+    }
+    if let Some(text) = value::<Option<&str>>(row, 8)? {
+        sections::add(&mut renditions, text).map_err(|error| unreadable(error.into()))?;
     }
     let pushed = Pushed {
         src: text(row, 1)?,

@@ -16,10 +16,16 @@ struct Migration {
 }
 
 /// All steps; the version of a schema is how many of them it has taken.
-const MIGRATIONS: &[Migration] = &[Migration {
-    name: "streams of any number of networks",
-    sql: include_str!("migrations/1_streams.sql"),
-}];
+const MIGRATIONS: &[Migration] = &[
+    Migration {
+        name: "streams of any number of networks",
+        sql: include_str!("migrations/1_streams.sql"),
+    },
+    Migration {
+        name: "initialisation sections of segments",
+        sql: include_str!("migrations/2_sections.sql"),
+    },
+];
 
 /// Brings a schema up to date, whole or not at all. Of processes that start together, one does it and the others wait; a
 /// process without the right to write finds a schema that is up to date, or fails.

@@ -16,6 +16,7 @@ use super::{
     session::{Parameter, Session},
 };
 use crate::news::News;
+use crate::store::sections;
 
 /// How many steps are kept for processes that were away.
 const NEWS: i64 = 1024;
@@ -435,16 +436,17 @@ struct PushRows<'s> {
     len: Vec<Option<i64>>,
     discontinuity: Vec<bool>,
     renditions: [Vec<Option<&'s str>>; 4],
+    sections: Vec<Option<String>>,
 }
 
 impl<'s> PushRows<'s> {
-    const UPSERT: &'static str =
-        "INSERT INTO pushes (stream, seq, src, len, discontinuity, p240, p480, p720, p1080)
+    const UPSERT: &'static str = "INSERT INTO pushes
+            (stream, seq, src, len, discontinuity, p240, p480, p720, p1080, sections)
         SELECT * FROM unnest($1::bigint[], $2::integer[], $3::text[], $4::bigint[], $5::boolean[],
-            $6::text[], $7::text[], $8::text[], $9::text[])
+            $6::text[], $7::text[], $8::text[], $9::text[], $10::text[])
         ON CONFLICT (stream, seq) DO UPDATE SET src = excluded.src, len = excluded.len,
             discontinuity = excluded.discontinuity, p240 = excluded.p240, p480 = excluded.p480,
-            p720 = excluded.p720, p1080 = excluded.p1080";
+            p720 = excluded.p720, p1080 = excluded.p1080, sections = excluded.sections";
 
     fn add(&mut self, stream: i64, seq: Seq, pushed: &'s Pushed) {
         self.streams.push(stream);
@@ -455,9 +457,10 @@ impl<'s> PushRows<'s> {
         for (column, quality) in self.renditions.iter_mut().zip(Quality::TRANSCODED) {
             column.push(pushed.content(quality).map(ContentId::as_str));
         }
+        self.sections.push(sections::to_text(&pushed.renditions));
     }
 
-    fn parameters(&self) -> [Parameter<'_>; 9] {
+    fn parameters(&self) -> [Parameter<'_>; 10] {
         let [p240, p480, p720, p1080] = &self.renditions;
         [
             &self.streams,
@@ -469,6 +472,7 @@ impl<'s> PushRows<'s> {
             p480,
             p720,
             p1080,
+            &self.sections,
         ]
     }
 }

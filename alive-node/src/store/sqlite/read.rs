@@ -14,6 +14,7 @@ use rusqlite::{
 use serde::{Deserialize, de::value::BorrowedStrDeserializer};
 
 use super::Failure;
+use crate::store::sections;
 
 pub(super) fn cursor(
     transaction: &Transaction<'_>,
@@ -71,7 +72,8 @@ pub(super) fn stream(
     let found = statement.query_row(names, |row| Ok((info(row)?, row.get::<_, i64>(14)?)));
     let Some((info, row)) = found.optional()? else { return Ok(None) };
     let mut statement = transaction.prepare_cached(
-        "SELECT seq, src, len, discontinuity, p240, p480, p720, p1080 FROM pushes WHERE stream = ? ORDER BY seq",
+        "SELECT seq, src, len, discontinuity, p240, p480, p720, p1080, sections
+        FROM pushes WHERE stream = ? ORDER BY seq",
     )?;
     let pushes = statement.query_map([row], pushed)?;
     Ok(Some(StoredStream { info, pushes: pushes.collect::<Result<_, _>>()? }))
@@ -111,6 +113,11 @@ fn pushed(row: &Row<'_>) -> rusqlite::Result<(Seq, Pushed)> {
         if let Some(content) = maybe_text::<ContentId>(row, column)? {
             renditions.insert(quality, content);
         }
+    }
+    if let Some(text) =
+        row.get_ref(8)?.as_str_or_null().map_err(|error| unreadable(8, error.into()))?
+    {
+        sections::add(&mut renditions, text).map_err(|error| unreadable(8, error.into()))?;
     }
     let pushed = Pushed {
         src: text(row, 1)?,

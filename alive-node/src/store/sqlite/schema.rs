@@ -19,6 +19,7 @@ const MIGRATIONS: &[Migration] = &[
     Migration { name: "chunks that were read", sql: CHUNKS },
     Migration { name: "streams by the page", sql: LISTING },
     Migration { name: "names of streams on other networks", sql: ALSO },
+    Migration { name: "initialisation sections of segments", sql: SECTIONS },
 ];
 
 /// Times are milliseconds since 1970, lengths are microseconds. `undo` holds the changes of reversible blocks as JSON.
@@ -100,6 +101,9 @@ CREATE INDEX accounts_streaming ON accounts (network, name) WHERE created > 0;
 
 /// An older file has none.
 const ALSO: &str = "ALTER TABLE streams ADD COLUMN also TEXT NOT NULL DEFAULT '';";
+
+/// Most pushes have none.
+const SECTIONS: &str = "ALTER TABLE pushes ADD COLUMN sections TEXT;";
 
 /// Brings a file up to date, whole or not at all.
 pub(super) fn migrate(connection: &mut Connection) -> Result<(), SqliteStoreError> {

@@ -10,6 +10,7 @@ use alive_core::{
 use rusqlite::{OptionalExtension as _, Transaction};
 
 use super::Failure;
+use crate::store::sections;
 
 pub(super) fn apply(
     transaction: &Transaction<'_>,
@@ -224,8 +225,9 @@ impl<'t> Writer<'t> {
 
     fn push(&self, stream: i64, seq: Seq, pushed: &Pushed) -> Result<(), Failure> {
         let mut upsert = self.transaction.prepare_cached(
-            "INSERT OR REPLACE INTO pushes (stream, seq, src, len, discontinuity, p240, p480, p720, p1080)
-            VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT OR REPLACE INTO pushes
+                (stream, seq, src, len, discontinuity, p240, p480, p720, p1080, sections)
+            VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         )?;
         let content = |quality| pushed.content(quality).map(ContentId::as_str);
         upsert.execute((
@@ -238,6 +240,7 @@ impl<'t> Writer<'t> {
             content(Quality::P480),
             content(Quality::P720),
             content(Quality::P1080),
+            sections::to_text(&pushed.renditions),
         ))?;
         Ok(())
     }
