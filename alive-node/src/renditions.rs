@@ -6,6 +6,7 @@
 
 use std::{
     collections::BTreeMap,
+    num::NonZeroU32,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
@@ -14,15 +15,13 @@ use alive_core::{
     backend::{SharedStreamStore, StoreError, StreamStore as _},
     timeline,
 };
-use alive_playlist::{MultivariantPlaylist, Uri, Variant, probe::probe_ts};
+use alive_playlist::{MultivariantPlaylist, RenditionMeter, Uri, multivariant, probe::probe_ts};
 use alive_stake::{
     Admission, Facts, Fault, Promise, Record, RoundSet, SegmentFacts, rendition_link,
 };
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use percent_encoding::utf8_percent_encode;
 
-/// What stands in a path as it is.
-const PATH_SEGMENT: &AsciiSet =
-    &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+use crate::api::IN_PATH;
 
 /// What a desk asks for, and how patient it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -252,9 +251,9 @@ impl Menu {
     ///
     /// Bit rates are those that are usual for the quality, as nothing is measured here.
     pub fn to_playlist(&self) -> MultivariantPlaylist<'static> {
-        let mut list = MultivariantPlaylist::default();
-        let variants = self.items.iter().filter_map(|item| {
-            let name = |text| utf8_percent_encode(text, PATH_SEGMENT);
+        let unmeasured = RenditionMeter::new(NonZeroU32::MIN);
+        multivariant(self.items.iter().filter_map(|item| {
+            let name = |text| utf8_percent_encode(text, IN_PATH);
             let StreamId { account, link, .. } = &item.stream;
             let query = match item.quality {
                 Quality::Src => String::new(),
@@ -262,10 +261,8 @@ impl Menu {
             };
             let path =
                 format!("../../{}/{}.m3u8{query}", name(account.as_str()), name(link.as_str()));
-            Some(Variant::new(Uri::new(path).ok()?, usual_bandwidth(item.quality)))
-        });
-        list.variants = variants.collect();
-        list
+            Some((item.quality, Uri::new(path).ok()?, &unmeasured))
+        }))
     }
 }
 
@@ -304,15 +301,4 @@ fn facts(bytes: &[u8]) -> SegmentFacts {
         probe.video.as_ref().and_then(|video| video.resolution).map(|size| size.height.into());
     facts.codecs = probe.codecs();
     facts
-}
-
-/// Peak bits per second that are announced for what nobody measured.
-fn usual_bandwidth(quality: Quality) -> u64 {
-    match quality {
-        Quality::P240 => 400_000,
-        Quality::P480 => 1_400_000,
-        Quality::P720 => 2_800_000,
-        Quality::P1080 => 5_000_000,
-        _ => 6_000_000,
-    }
 }

@@ -2,15 +2,18 @@
 
 use std::sync::Arc;
 
-use alive_storage::serve::http::{has, not_modified, set};
 use axum::{
     extract::State,
-    http::{HeaderMap, StatusCode, header},
-    response::{IntoResponse as _, Response},
+    http::{HeaderMap, StatusCode},
+    response::Response,
 };
 
-use super::{Api, error, lists, not_found, unavailable};
-use crate::{explain::Explained, playlists::etag};
+use super::{
+    Api, error,
+    lists::{self, send},
+    not_found, unavailable,
+};
+use crate::{explain::Explained, playlists::ListText};
 
 /// The menu; there is none on a node that was given no desk.
 pub(super) async fn menu(
@@ -29,13 +32,6 @@ pub(super) async fn menu(
             return unavailable("the stream store failed");
         }
     };
-    let etag = etag(&list);
-    let mut headers = HeaderMap::new();
-    set(&mut headers, header::ETAG, &etag);
-    set(&mut headers, header::CACHE_CONTROL, "no-cache");
-    if has(&asked, &etag) {
-        return not_modified(headers);
-    }
-    set(&mut headers, header::CONTENT_TYPE, "application/vnd.apple.mpegurl");
-    (StatusCode::OK, headers, list).into_response()
+    // Who is admitted may change with any round.
+    send(&ListText::new(list), "no-cache", HeaderMap::new(), &asked)
 }
