@@ -122,8 +122,7 @@ impl ChatArgs {
         for chain in &chains {
             backends = backends.keys(chain.account_keys()?);
             if chain.network() == &self.stream.network && !chain.is_avalon() {
-                let lists = Blacklists(chain.hive_client()?);
-                backends = backends.blacklist(SharedBlacklist::new(lists));
+                backends = backends.blacklist(SharedBlacklist::new(Blacklists::of(chain)?));
             }
         }
         let session = ChatSession::start(chat, streamer_key.clone(), backends, config);
@@ -197,6 +196,13 @@ pub(crate) fn account(chat: &StreamChat, text: &str) -> anyhow::Result<Account> 
 /// Hive's decentralised blacklists, as nodes tell them.
 #[derive(Debug)]
 pub(crate) struct Blacklists(pub(crate) rpc::RpcClient);
+
+impl Blacklists {
+    /// Those that streamers of this chain follow.
+    pub(crate) fn of(chain: &Chain) -> anyhow::Result<Self> {
+        Ok(Self(chain.hive_client()?))
+    }
+}
 
 impl alive_chat::Blacklist for Blacklists {
     async fn names(&self, streamer: &AccountName) -> Result<Vec<AccountName>, BackendError> {

@@ -6,11 +6,13 @@ use std::{
     sync::Arc,
 };
 
+use alive_chat::{Networks, SharedChatTransport};
 use alive_core::{
     Configure, Link, LiveLayer, Op,
     backend::{SharedLiveCache, SharedStreamStore},
 };
 use alive_db::{
+    chat::ChatDb,
     gun::{DiskGraph, Peer, PeerConfig, Relay, RelayLimits},
     live_cache::AliveDb,
     rest::{RestApi, RestConfig},
@@ -128,6 +130,16 @@ impl LivePeer {
     /// The segments of all streams whose key is in `store`.
     pub(crate) fn reader(&self, store: SharedStreamStore) -> SharedLiveCache {
         SharedLiveCache::new(AliveDb::reader(Arc::new(self.peer.clone()), store))
+    }
+
+    /// The chats of all streams whose key is in `store`.
+    pub(crate) fn chats(
+        &self,
+        networks: Networks,
+        store: SharedStreamStore,
+    ) -> SharedChatTransport {
+        let chats = ChatDb::new(Arc::new(self.peer.clone()), networks).with_store(store);
+        SharedChatTransport::new(chats)
     }
 
     /// The segments of the streamer with these keys.

@@ -8,6 +8,7 @@ mod chat_archive;
 mod chat_line;
 mod chat_listener;
 mod chat_networks;
+mod chat_page;
 mod chat_room;
 mod chat_terminal;
 mod cid;

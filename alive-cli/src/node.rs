@@ -13,8 +13,8 @@ use alive_core::{
     memory::MemoryStreamStore,
 };
 use alive_node::{
-    Backends, Node, NodeConfig, PagesConfig, PlaylistConfig, Rate, RunningNode, ServerLimits,
-    SharedContentReader,
+    Backends, ChatConfig, Node, NodeConfig, PagesConfig, PlaylistConfig, Rate, RunningNode,
+    ServerLimits, SharedContentReader,
 };
 use alive_playlist::ListSettings;
 use alive_storage::{DiskStorage, GatewayOptions, GatewayStorage};
@@ -24,6 +24,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     asked_to_stop,
     chain::ChainArgs,
+    chat_page,
     haf::HafArgs,
     index::IndexArgs,
     live::LiveArgs,
@@ -86,6 +87,12 @@ struct PageArgs {
     /// Have no pages: no player at /watch/NETWORK/AUTHOR/LINK, no list of streams at /.
     #[arg(long, env = "ALIVE_NO_PAGES")]
     no_pages: bool,
+    /// Have no chat beside the player. There is one where the node takes part in AliveDB (--live-peer, --live-listen).
+    #[arg(long, env = "ALIVE_NO_CHAT")]
+    no_chat: bool,
+    /// How many chats are followed at once for those who look at them.
+    #[arg(long, env = "ALIVE_CHATS", default_value_t = ChatConfig::default().chats, value_name = "COUNT")]
+    chats: usize,
     /// Gateway that the player asks for segments which it gets nowhere else. May be given several times.
     #[arg(
         long = "page-gateway",
@@ -100,6 +107,12 @@ struct PageArgs {
 }
 
 impl PageArgs {
+    /// How chats are shown, if they are to be.
+    fn chat(&self) -> Option<ChatConfig> {
+        let is_shown = !self.no_pages && !self.no_chat;
+        is_shown.then(|| ChatConfig::default().chats(self.chats))
+    }
+
     fn config(self) -> PagesConfig {
         let pages = PagesConfig::default().enabled(!self.no_pages);
         let pages = self.page_gateways.into_iter().fold(pages, PagesConfig::gateway);
@@ -169,6 +182,10 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
     };
     let live = live.context("live layer")?;
     let followed = live.as_ref().map(|live| live.reader(index.store()));
+    let rooms = match live.as_ref().zip(args.pages.chat()) {
+        Some((live, config)) => chat_page::rooms(live, &chains, index.store(), config)?,
+        None => None,
+    };
     let mut store = None;
     let mut backends = match &args.content[..] {
         gateways @ [_, ..] => {
@@ -201,6 +218,9 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
         .metrics_address(args.limits.metrics_listen);
     if let Some(followed) = followed {
         backends = backends.live(followed);
+    }
+    if let Some(rooms) = rooms {
+        backends = backends.chat(rooms);
     }
     let node = Node::start(config, backends).await?;
     let stop = asked_to_stop();

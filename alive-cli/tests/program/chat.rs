@@ -23,18 +23,19 @@ const CHAT: &str = "hive/alice/launch";
 const DEADLINE: Duration = Duration::from_mins(1);
 
 /// A chain, a relay, and a streamer who has configured a stream and made its post.
-struct Setting {
+pub(crate) struct Setting {
     _devnet: Running,
     hive: String,
-    relay: String,
-    peer: Peer,
-    runtime: tokio::runtime::Runtime,
+    /// Where programs find AliveDB.
+    pub(crate) relay: String,
+    pub(crate) peer: Peer,
+    pub(crate) runtime: tokio::runtime::Runtime,
     keys: KeyPair,
     folder: tempfile::TempDir,
 }
 
 impl Setting {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let mut devnet = Running::start(alive(&[
             "devnet",
             "--listen",
@@ -73,11 +74,11 @@ impl Setting {
         setting
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
-    fn chained(&self, args: &[&str]) -> Command {
+    pub(crate) fn chained(&self, args: &[&str]) -> Command {
         let mut command = alive(args);
         command.current_dir(self.folder.path());
         command.args(["--network", "devnet", "--hive-node", &self.hive, "--chain-poll-ms", "10"]);
@@ -91,7 +92,7 @@ impl Setting {
         command
     }
 
-    fn join(&self, account: &str, args: &[&str]) -> Command {
+    pub(crate) fn join(&self, account: &str, args: &[&str]) -> Command {
         let join = ["chat", "join", CHAT, "--live-peer", &self.relay];
         let mut command = self.signed(account, &[&join, args].concat());
         command.args(["--as", account]);
@@ -99,7 +100,7 @@ impl Setting {
     }
 
     /// Says something and leaves.
-    fn say(&self, account: &str, text: &str) -> Output {
+    pub(crate) fn say(&self, account: &str, text: &str) -> Output {
         let mut command = self.join(account, &["--leave", "--wait", "20"]);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
@@ -121,14 +122,14 @@ fn assert_good(output: &Output) -> String {
 }
 
 /// Somebody who sits in a chat.
-struct Sitter {
+pub(crate) struct Sitter {
     child: Child,
     input: ChildStdin,
     lines: Arc<Mutex<Vec<String>>>,
 }
 
 impl Sitter {
-    fn start(mut command: Command) -> Self {
+    pub(crate) fn start(mut command: Command) -> Self {
         let piped = command.stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut child = piped.spawn().unwrap();
         let (input, output) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
@@ -142,12 +143,17 @@ impl Sitter {
         Self { child, input, lines }
     }
 
-    fn types(&mut self, text: &str) {
+    pub(crate) fn types(&mut self, text: &str) {
         writeln!(self.input, "{text}").unwrap();
     }
 
+    /// All lines so far.
+    pub(crate) fn heard(&self) -> Vec<String> {
+        self.lines.lock().unwrap().clone()
+    }
+
     /// Waits for a line with these words, and gives it.
-    fn sees(&self, words: &str) -> String {
+    pub(crate) fn sees(&self, words: &str) -> String {
         let deadline = Instant::now() + DEADLINE;
         loop {
             let lines = self.lines.lock().unwrap().clone();

@@ -1,7 +1,9 @@
 //! The real program in its real processes.
 #![cfg(test)]
 
+mod browser;
 mod chat;
+mod chat_page;
 mod cluster;
 mod commands;
 mod cost;
