@@ -379,6 +379,11 @@ mod tests {
         let wif = "5Jv8AMSJQkPk9j7swWHjPKoG7Lzot9DiFX5q2dZa4miztE4CAna";
         let error = wif.parse::<PrivateKey>().unwrap_err();
         assert!(!format!("{error} {error:?}").contains("Jv8AMSJ"));
+        let key = PrivateKey::from_bytes(&[0xab; 32]).unwrap();
+        let shown = format!("{key:?} {:#?}", Some(&key)).to_lowercase();
+        for secret in ["abab", "171, 171", key.to_wif().get(..8).unwrap()] {
+            assert!(!shown.contains(&secret.to_lowercase()), "{shown}");
+        }
     }
 
     #[test]
