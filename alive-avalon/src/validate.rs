@@ -133,7 +133,7 @@ pub enum Refusal {
     #[error("invalid tx ts")]
     Time,
     /// It is too far in the future.
-    #[error("transaction expiration exceeds max limit of {TX_EXPIRATION_MAX_MS}ms")]
+    #[error("timestamp expiration exceeds max limit of {TX_EXPIRATION_MAX_MS}ms")]
     TooEarly,
     /// It has no type.
     #[error("invalid tx type")]

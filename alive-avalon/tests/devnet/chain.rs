@@ -1,7 +1,7 @@
 //! The chain without HTTP: what it takes, what it makes of it, and that it is still there after a crash.
 
 use alive_avalon::{
-    BlockHashing, JsonText, Transaction,
+    BlockHashing, JsonText, SignedTransaction, Transaction,
     devnet::{DevAccount, Devnet, DevnetConfig, DevnetError, dev_key},
 };
 use rstest::rstest;
@@ -198,6 +198,96 @@ fn what_breaks_a_rule_is_refused_in_words(
 ) {
     let mut chain = open(config());
     assert_eq!(refused(&mut chain, "alice", kind, data), want);
+}
+
+/// `B58` and `ID` stand for a good signature of alice, `BAD` for the other recovery id.
+#[rstest]
+#[case::good(r#"[["B58",ID]]"#, "")]
+#[case::an_id_that_is_none(
+    r#"[["B58",4]]"#,
+    "invalid signatures: no key is recovered from one of them"
+)]
+#[case::another_id(r#"[["B58",BAD]]"#, "insufficient signature weight 0 to reach threshold of 1")]
+#[case::half_an_id(r#"[["B58",0.5]]"#, "invalid multisig tx signature #0")]
+#[case::an_id_in_words(r#"[["B58",ID],["B58","ID"]]"#, "invalid multisig tx signature #1")]
+#[case::twice(r#"[["B58",ID],["B58",ID]]"#, "duplicate signatures found")]
+#[case::one_of_two_is_none(
+    r#"[["B58",ID],["1",ID]]"#,
+    "invalid signatures: no key is recovered from one of them"
+)]
+#[case::nobody("[]", "insufficient signature weight 0 to reach threshold of 1")]
+#[case::nothing(r#""""#, "invalid tx signature")]
+#[case::null("null", "invalid tx signature")]
+#[case::not_base58(r#""0OIl""#, "invalid signature")]
+fn signatures_that_do_not_hold_are_refused_and_nothing_is_applied(
+    #[case] signature: &str,
+    #[case] want: &str,
+) {
+    let mut chain = open(config());
+    let good = signed(&chain, "alice", 25, r#"{"link":"show","json":{}}"#);
+    let (body, list) = good.as_text().as_str().split_once(r#""signature":"#).unwrap();
+    let (b58, id) = list.trim_matches(['[', ']', '}', '"']).split_once("\",").unwrap();
+    let other = if id == "0" { "1" } else { "0" };
+    let signature = signature.replace("B58", b58).replace("BAD", other).replace("ID", id);
+    let text = format!("{body}\"signature\":{signature}}}");
+    let pushed = SignedTransaction::from_json(&text).unwrap();
+    let taken = chain.push_transaction(pushed, chain.head().time_ms());
+    assert_eq!(taken.map_or_else(|words| words, |_| String::new()), want);
+    assert_eq!(chain.pending(), usize::from(want.is_empty()));
+}
+
+/// What a client of ours would never make: the text is signed as it stands.
+#[rstest]
+#[case::half_a_character(r#"{"link":"show","json":{"a":"\ud800"}}"#, "unserializable transaction")]
+#[case::a_prototype(
+    r#"{"link":"show","json":{"__proto__":{"a":1}}}"#,
+    "invalid tx hash does not match"
+)]
+#[case::a_key_with_nul(r#"{"link":"show","json":{"a\u0000":1}}"#, "throw")]
+#[case::keys_twice(r#"{"link":"s","json":5,"link":"show","json":{"a":1,"a":2}}"#, "")]
+#[case::odd_numbers(r#"{"link":"show","json":{"n":[1e21,-0,1E400,0.10,9007199254740993]}}"#, "")]
+fn odd_json_is_taken_as_javascript_takes_it(#[case] data: &str, #[case] want: &str) {
+    let mut chain = open(config());
+    let now = chain.head().time_ms();
+    let text = format!(r#"{{"type":25,"data":{data},"sender":"alice","ts":{now}}}"#);
+    let transaction = Transaction::from_json(&text).unwrap();
+    let pushed = chain.push_transaction(transaction.sign(&[&key("alice")]), now);
+    match pushed {
+        Ok(_) => assert_eq!(want, ""),
+        Err(words) => assert!(!want.is_empty() && words.contains(want), "{words}"),
+    }
+    assert_eq!(chain.pending(), usize::from(want.is_empty()));
+}
+
+#[rstest]
+#[case::too_early(3_600_001, "timestamp expiration exceeds max limit of 3600000ms")]
+#[case::as_early_as_can_be(3_600_000, "")]
+#[case::as_late_as_can_be(-60_000, "")]
+#[case::too_late(-60_001, "invalid timestamp")]
+fn times_are_taken_within_their_limits(#[case] offset_ms: i64, #[case] want: &str) {
+    let mut chain = open(config());
+    let now = chain.head().time_ms();
+    let data = r#"{"link":"show","json":{}}"#;
+    let pushed = chain.push_transaction(signed_at(now + offset_ms, "alice", 25, data), now);
+    assert_eq!(pushed.map_or_else(|words| words, |_| String::new()), want);
+    assert_eq!(chain.pending(), usize::from(want.is_empty()));
+}
+
+#[test]
+fn a_push_of_more_entries_than_a_playlist_has_room_for_changes_nothing() {
+    let mut chain = open(config());
+    taken(&mut chain, "alice", 25, r#"{"link":"show","json":{}}"#);
+    let push = |count| {
+        let seq: Vec<_> = (0..count).map(|id| format!(r#"[{id},"x"]"#)).collect();
+        format!(r#"{{"link":"show","seq":[{}]}}"#, seq.join(","))
+    };
+    assert_eq!(
+        refused(&mut chain, "alice", 26, &push(1001)),
+        "playlist sequence max limit exceeded"
+    );
+    let found = chain.respond("GET", "/playlist/alice/show", true, b"", 0);
+    assert!(found.body.ends_with(r#""playlist":{}}"#), "{}", found.body);
+    taken(&mut chain, "alice", 26, &push(1000));
 }
 
 #[test]
