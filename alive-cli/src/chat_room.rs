@@ -2,7 +2,7 @@
 
 use std::{
     collections::{HashSet, VecDeque},
-    path::{Path, PathBuf},
+    path::PathBuf,
     pin::pin,
     sync::Arc,
     time::Duration,
@@ -17,12 +17,10 @@ use alive_core::{
     LiveKey, Network,
     backend::{Digest, SignatureScheme as _},
 };
-use alive_db::sea::KeyPair;
 use alive_hive::{GraphenePlain, RecoverableSignature, SignAlgorithm};
 use anyhow::{Context as _, bail, ensure};
 use futures_util::StreamExt as _;
 use tokio::time::{Instant, sleep_until, timeout};
-use zeroize::Zeroizing;
 
 use crate::{
     asked_to_stop,
@@ -30,6 +28,7 @@ use crate::{
     chat::{ChatArgs, Connected, account},
     chat_line::{HELP, Kind, Line, find_digest},
     chat_terminal::{Screen, typed_lines},
+    live::read_existing_keys,
     output,
     secret::KeyArgs,
 };
@@ -92,7 +91,7 @@ const PACE: Duration = Duration::from_millis(1050);
 const BURST: u32 = 4;
 
 pub(crate) async fn join(args: JoinArgs) -> anyhow::Result<()> {
-    let keys = args.live_key_file.as_deref().map(read_keys).transpose()?;
+    let keys = args.live_key_file.as_deref().map(read_existing_keys).transpose()?.map(Arc::new);
     let approve = args.approve;
     let connected =
         args.chat.connect(keys, HISTORY, |config, is_streamer| match (is_streamer, approve) {
@@ -505,13 +504,6 @@ impl Signer for Wallet {
             }
         }
     }
-}
-
-/// The keys of a user of AliveDB. The error never repeats what is in the file.
-fn read_keys(file: &Path) -> anyhow::Result<Arc<KeyPair>> {
-    let place = || format!("key file {}", file.display());
-    let text = Zeroizing::new(std::fs::read_to_string(file).with_context(place)?);
-    Ok(Arc::new(crate::live::parse_keys(&text).with_context(place)?))
 }
 
 /// Waits until what the transport holds has been read.

@@ -296,6 +296,12 @@ struct KeyFile<'s> {
     agree: &'s str,
 }
 
+/// Reads the keys of a file that must be there and that only its owner can read.
+pub(crate) fn read_existing_keys(file: &Path) -> anyhow::Result<KeyPair> {
+    let text = secret_file::read_existing(file)?;
+    parse_keys(&text).with_context(|| format!("key file {}", file.display()))
+}
+
 /// Reads the keys, or makes them.
 fn read_keys(file: &Path) -> anyhow::Result<KeyPair> {
     let text = secret_file::read_or_make(file, || Ok(print_keys(&KeyPair::generate()?)))?;
@@ -314,7 +320,7 @@ fn print_keys(keys: &KeyPair) -> Zeroizing<String> {
 }
 
 /// The error never repeats what is in the file.
-pub(crate) fn parse_keys(text: &str) -> anyhow::Result<KeyPair> {
+fn parse_keys(text: &str) -> anyhow::Result<KeyPair> {
     let form = r#"it is no {"pub":…,"priv":…,"epub":…,"epriv":…}"#;
     let Ok(file) = serde_json::from_str::<KeyFile<'_>>(text) else { bail!(form) };
     let keys = KeyPair::from_texts(file.sign, file.agree).ok().context(form)?;

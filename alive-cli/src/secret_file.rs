@@ -15,6 +15,12 @@ pub(crate) fn read_or_make(
     read_or_make_at(path, make).with_context(|| format!("secret file {}", path.display()))
 }
 
+/// Reads a secret that must be there, under the same rule.
+pub(crate) fn read_existing(path: &Path) -> anyhow::Result<Zeroizing<String>> {
+    let secret = read(path).and_then(|secret| secret.context("there is no such file"));
+    secret.with_context(|| format!("secret file {}", path.display()))
+}
+
 fn read_or_make_at(
     path: &Path,
     make: impl FnOnce() -> anyhow::Result<Zeroizing<String>>,
@@ -102,10 +108,21 @@ mod tests {
         let path = folder.path().join("secret");
         std::fs::write(&path, "hush").unwrap();
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o640)).unwrap();
-        let error = read_or_make(&path, || Ok(secret("new"))).unwrap_err();
-        let text = format!("{error:#}");
-        assert!(text.contains("mode 640") && !text.contains("hush"), "{text}");
+        for error in [read_or_make(&path, || Ok(secret("new"))), read_existing(&path)] {
+            let text = format!("{:#}", error.unwrap_err());
+            assert!(text.contains("mode 640") && !text.contains("hush"), "{text}");
+        }
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "hush");
+    }
+
+    #[test]
+    fn a_secret_that_must_be_there_is_not_made() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("secret");
+        assert!(read_existing(&path).unwrap_err().to_string().contains("secret file"));
+        assert!(!path.exists());
+        write_new(&path, "hush").unwrap();
+        assert_eq!(*read_existing(&path).unwrap(), "hush");
     }
 
     #[test]

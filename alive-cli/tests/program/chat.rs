@@ -19,13 +19,16 @@ use alive_hive::{PrivateKey, Role};
 use crate::support::{Running, alive, stdout};
 
 const CHAT: &str = "hive/alice/launch";
+const AVALON_CHAT: &str = "avalon/alice/launch";
 /// A loaded machine may take its time.
 const DEADLINE: Duration = Duration::from_mins(1);
 
 /// A chain, a relay, and a streamer who has configured a stream and made its post.
 pub(crate) struct Setting {
     _devnet: Running,
-    hive: String,
+    chat: &'static str,
+    /// The chain's node.
+    pub(crate) node: String,
     /// Where programs find AliveDB.
     pub(crate) relay: String,
     pub(crate) peer: Peer,
@@ -35,9 +38,21 @@ pub(crate) struct Setting {
 }
 
 impl Setting {
+    /// Hive with a post, which names archives there.
     pub(crate) fn new() -> Self {
+        let setting = Self::of(CHAT);
+        let post = ["post", "create", "--title", "We launch", "--body", "Now."];
+        let mut post = setting.signed("alice", &post);
+        assert_good(&post.args(["--account", "alice", "--link", "launch"]).output().unwrap());
+        setting
+    }
+
+    fn of(chat: &'static str) -> Self {
+        let network = if chat == CHAT { "hive" } else { "avalon" };
         let mut devnet = Running::start(alive(&[
             "devnet",
+            "--network",
+            network,
             "--listen",
             "127.0.0.1:0",
             "--block-time",
@@ -49,7 +64,7 @@ impl Setting {
             "--account",
             "carol:carol",
         ]));
-        let hive = devnet.line("listening on ");
+        let node = devnet.line("listening on ");
         let runtime = tokio::runtime::Runtime::new().unwrap();
         let (peer, relay) = runtime.block_on(async {
             let peer = Peer::start(PeerConfig::default(), UserSpace::default()).unwrap();
@@ -58,20 +73,25 @@ impl Setting {
             (peer, relay.url())
         });
         let (keys, folder) = (KeyPair::generate().unwrap(), tempfile::tempdir().unwrap());
-        let setting = Self { _devnet: devnet, hive, relay, peer, runtime, keys, folder };
+        let setting = Self { _devnet: devnet, chat, node, relay, peer, runtime, keys, folder };
         let file = format!(
             r#"{{"priv":"{}","epriv":"{}"}}"#,
             *setting.keys.private_text(),
             *setting.keys.exchange_private_text()
         );
         std::fs::write(setting.path("streamer.json"), file).unwrap();
+        setting.protect("streamer.json", 0o600);
         let public = setting.keys.public().to_string();
         let link = ["--account", "alice", "--link", "launch"];
         let configured = setting.signed("alice", &["configure", "--l2", "gundb", "--pub", &public]);
         assert_good(&{ configured }.args(link).output().unwrap());
-        let post = ["post", "create", "--title", "We launch", "--body", "Now."];
-        assert_good(&setting.signed("alice", &post).args(link).output().unwrap());
         setting
+    }
+
+    fn protect(&self, name: &str, mode: u32) {
+        use std::os::unix::fs::PermissionsExt as _;
+        let mode = std::fs::Permissions::from_mode(mode);
+        std::fs::set_permissions(self.path(name), mode).unwrap();
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
@@ -81,19 +101,25 @@ impl Setting {
     pub(crate) fn chained(&self, args: &[&str]) -> Command {
         let mut command = alive(args);
         command.current_dir(self.folder.path());
-        command.args(["--network", "devnet", "--hive-node", &self.hive, "--chain-poll-ms", "10"]);
+        let (network, node) = match self.chat {
+            CHAT => ("devnet", "--hive-node"),
+            _ => ("avalon", "--avalon-node"),
+        };
+        command.args(["--network", network, node, &self.node, "--chain-poll-ms", "10"]);
         command
     }
 
     fn signed(&self, account: &str, args: &[&str]) -> Command {
         let key = PrivateKey::from_password(account, Role::Posting, account).unwrap();
+        let avalon_key = alive_avalon::devnet::dev_key(account, account);
         let mut command = self.chained(args);
         command.env("ALIVE_POSTING_KEY", key.to_wif().as_str());
+        command.env("ALIVE_AVALON_KEY", avalon_key.to_base58().as_str());
         command
     }
 
     pub(crate) fn join(&self, account: &str, args: &[&str]) -> Command {
-        let join = ["chat", "join", CHAT, "--live-peer", &self.relay];
+        let join = ["chat", "join", self.chat, "--live-peer", &self.relay];
         let mut command = self.signed(account, &[&join, args].concat());
         command.args(["--as", account]);
         command
@@ -235,6 +261,69 @@ fn people_chat_are_banned_and_are_replayed_from_the_chain_alone() {
     assert!(!forged.status.success() && stdout(&forged).contains("line 1 does not count"));
     std::fs::write(&file, text.trim_end()).unwrap();
     assert!(!setting.chained(&from_file).output().unwrap().status.success(), "no end of line");
+}
+
+/// The same on Avalon: the archives stand in the json of the playlist.
+#[test]
+fn a_chat_of_avalon_is_replayed_from_the_chain_alone() {
+    let setting = Setting::of(AVALON_CHAT);
+    let keys = setting.path("streamer.json");
+    let mut streamer =
+        Sitter::start(setting.join("alice", &["--live-key-file", keys.to_str().unwrap()]));
+    streamer.types("welcome");
+    streamer.sees("avalon/alice (streamer): welcome");
+    assert_good(&setting.say("bob", "hello é😀"));
+    streamer.sees("avalon/bob: hello é😀");
+    let archive = || {
+        let args = ["chat", "archive", AVALON_CHAT, "--live-peer", &setting.relay];
+        let said = assert_good(&setting.signed("alice", &args).output().unwrap());
+        assert!(said.contains("named in block"), "{said}");
+        let id = said.lines().find_map(|line| line.strip_prefix("archive ")).unwrap();
+        (id.to_owned(), said)
+    };
+    let replay = || {
+        let args = ["chat", "replay", AVALON_CHAT, "--store", "alive-streamer-data/store"];
+        setting.chained(&args).output().unwrap()
+    };
+    let (first, said) = archive();
+    assert!(said.contains("2 messages"), "{said}");
+    let replayed = assert_good(&replay());
+    assert!(replayed.contains(&format!("archive {first}")), "{replayed}");
+    assert!(replayed.contains("avalon/alice (streamer): welcome"), "{replayed}");
+    assert!(replayed.contains("avalon/bob: hello é😀"), "{replayed}");
+    assert!(replayed.contains("2 messages verified, 0 refused"), "{replayed}");
+
+    // After the end another one may be named: the json keeps what it says.
+    let end = ["end", "--account", "alice", "--link", "launch"];
+    assert_good(&setting.signed("alice", &end).output().unwrap());
+    assert_good(&setting.say("bob", "good night"));
+    streamer.sees("avalon/bob: good night");
+    let (second, _) = archive();
+    assert_ne!(first, second);
+    let url = format!("{}/playlist/alice/launch", setting.node);
+    let playlist = setting.runtime.block_on(async {
+        reqwest::get(url).await.unwrap().json::<serde_json::Value>().await.unwrap()
+    });
+    let json = &playlist["json"];
+    assert_eq!(json["chat"], serde_json::json!([first, second]));
+    assert_eq!((&json["live"], &json["ended"]), (&true.into(), &true.into()));
+    assert_eq!(json["pub"], setting.keys.public().to_string());
+    let replayed = assert_good(&replay());
+    assert!(replayed.contains("3 messages verified, 0 refused"), "{replayed}");
+}
+
+#[test]
+fn keys_of_the_streamer_that_others_can_read_are_refused() {
+    let setting = Setting::of(AVALON_CHAT);
+    setting.protect("streamer.json", 0o644);
+    let args = ["--live-key-file", "streamer.json", "--once"];
+    let listen =
+        [&["chat", "join", AVALON_CHAT, "--live-peer", &setting.relay][..], &args].concat();
+    let output = setting.chained(&listen).output().unwrap();
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success() && errors.contains("mode 644"), "{errors}");
+    setting.protect("streamer.json", 0o600);
+    assert_good(&setting.chained(&listen).output().unwrap());
 }
 
 #[test]
