@@ -183,7 +183,7 @@ fn large() -> [(&'static str, String); 4] {
         "A stream about things that matter, é and 漢字, with a \\\"quote\\\" now and then. ";
     let long =
         format!(r#"{{"link":"post","json":{{"title":"x","body":"{}"}}}}"#, prose.repeat(700));
-    let spaced = |text: &str| text.replace("],[", "], [").replace(":", ": ");
+    let spaced = |text: &str| text.replace("],[", "], [").replace(':', ": ");
     let (wide, airy) = (spaced(&many), spaced(&long));
     [
         ("900 entries", many),

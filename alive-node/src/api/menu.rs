@@ -9,7 +9,9 @@ use axum::{
 };
 
 use super::{
-    Api, error,
+    Api,
+    encoding::Accepted,
+    error,
     lists::{self, send},
     not_found, unavailable,
 };
@@ -33,5 +35,5 @@ pub(super) async fn menu(
         }
     };
     // Who is admitted may change with any round.
-    send(&ListText::new(list), "no-cache", HeaderMap::new(), &asked)
+    send(&ListText::new(list), "no-cache", HeaderMap::new(), &Accepted::of(&asked))
 }

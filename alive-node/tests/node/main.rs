@@ -3,10 +3,10 @@
 
 mod api;
 mod attack;
+mod attested;
 mod chat;
 #[expect(dead_code, reason = "the tests of the pages need more of it")]
 mod chatters;
-mod attested;
 mod delivery;
 mod express;
 mod faults;
