@@ -13,7 +13,7 @@ use bytes::Bytes;
 /// Slices in which a segment's file grows while it is recorded.
 const SLICES: u32 = 4;
 
-/// A recording on disk or in the program: its list, cut into what belongs to each segment, and its segments' bytes.
+/// A recording on disk or in the program: its list, cut into what belongs to each segment, and its files' bytes.
 #[derive(Debug)]
 pub(crate) struct Recording {
     list_name: String,
@@ -28,6 +28,8 @@ pub(crate) struct RecordedFile {
     /// Its lines in the list, tags first.
     lines: String,
     duration: Duration,
+    /// The initialisation section that begins with it, by name.
+    section: Option<(String, Bytes)>,
     /// Its bytes.
     pub(crate) data: Bytes,
 }
@@ -91,12 +93,22 @@ impl Recording {
         let (head, blocks) = cut(std::str::from_utf8(list)?);
         ensure!(blocks.len() == parsed.segments().len(), "the list holds more than segments");
         ensure!(!blocks.is_empty(), "the list holds no segment");
-        let mut segments = Vec::new();
+        let (mut segments, mut map) = (Vec::new(), None);
         for (segment, lines) in parsed.segments().iter().zip(blocks) {
             let name = lines.lines().next_back().unwrap_or_default().to_owned();
             let data = file(&name).with_context(|| format!("segment {name}"))?;
             let duration = Duration::from_micros(segment.duration.as_micros());
-            segments.push(RecordedFile { name, lines, duration, data });
+            let begins = segment.map.as_ref().filter(|new| Some(*new) != map.as_ref());
+            let section = match begins {
+                None => None,
+                Some(new) => {
+                    let name = new.file_name().context("a section that is a whole file")?;
+                    let data = file(name).with_context(|| format!("section {name}"))?;
+                    Some((name.to_owned(), data))
+                }
+            };
+            map.clone_from(&segment.map);
+            segments.push(RecordedFile { name, lines, duration, section, data });
         }
         Ok(Self { list_name: list_name.to_owned(), head, segments })
     }
@@ -139,6 +151,9 @@ impl RecordedFile {
     /// Lets the file grow slice by slice for as long as the segment plays.
     async fn write(&self, folder: &Path, speed: f64) -> std::io::Result<()> {
         use tokio::io::AsyncWriteExt as _;
+        if let Some((name, section)) = &self.section {
+            tokio::fs::write(folder.join(name), section).await?;
+        }
         let mut file = tokio::fs::File::create(folder.join(&self.name)).await?;
         let slice = self.data.len().div_ceil(SLICES as usize).max(1);
         let pause = (self.duration / SLICES).div_f64(speed);
@@ -194,16 +209,25 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn what_is_played_is_the_recording_again() {
-        for sample in ["ts-6x10s", "resumed"] {
+        let numbered = |extension: &str, count: usize| -> Vec<String> {
+            (0..count).map(|number| format!("stream{number}.{extension}")).collect()
+        };
+        for (sample, mut names) in [
+            ("ts-6x10s", numbered("ts", 6)),
+            ("resumed", numbered("ts", 6)),
+            ("fmp4", [numbered("m4s", 3), vec!["init.mp4".to_owned()]].concat()),
+        ] {
             let source = format!("{}/../vectors/media/{sample}", env!("CARGO_MANIFEST_DIR"));
             let recording = Recording::from_folder(Path::new(&source)).unwrap();
             let folder = tempfile::tempdir().unwrap();
             let mut closed = Vec::new();
             recording.play(folder.path(), 10.0, |at, _| closed.push(at)).await.unwrap();
-            assert_eq!(closed, [0, 1, 2, 3, 4, 5]);
-            for name in ["stream.m3u8", "stream0.ts", "stream5.ts"] {
+            let count = recording.segments().len();
+            assert_eq!(closed, (0..count).collect::<Vec<_>>());
+            names.push("stream.m3u8".to_owned());
+            for name in names {
                 let original = std::fs::read(format!("{source}/{name}")).unwrap();
-                assert_eq!(std::fs::read(folder.path().join(name)).unwrap(), original, "{name}");
+                assert_eq!(std::fs::read(folder.path().join(&name)).unwrap(), original, "{name}");
             }
         }
     }

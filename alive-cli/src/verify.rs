@@ -3,10 +3,11 @@
 use std::path::PathBuf;
 
 use alive_core::{
-    AccountName, Chunk, GatewayUrl, Index, Link, Segment, Seq, Settings, Stream, StreamId,
+    AccountName, Chunk, ContentId, GatewayUrl, Index, Link, Pushed, Quality, Segment, Seq,
+    Settings, Stream, StreamId,
     backend::{SharedStorage, Storage as _},
 };
-use alive_playlist::probe::{agrees, probe_ts};
+use alive_playlist::probe::{InitProbe, ProbeError, SegmentProbe, agrees, probe_ts};
 use alive_storage::{DiskStorage, GatewayStorage};
 use anyhow::{Context as _, bail};
 
@@ -18,6 +19,8 @@ use crate::{
 
 /// Largest segment that is fetched, in bytes.
 const MAX_SEGMENT_BYTES: usize = 64 << 20;
+/// Largest initialisation section that is fetched, in bytes. No larger one is published.
+const MAX_SECTION_BYTES: usize = 1 << 20;
 
 /// Reads the chain, checks every block's place, follows the stream's operations, fetches every chunk and every segment,
 /// and checks their bytes against their ids and their lengths against the media. Of a stream on several networks it tells
@@ -163,6 +166,7 @@ pub(crate) async fn segments(
 
 async fn walk(stream: &Stream, storage: &SharedStorage, tally: &mut Tally) {
     let mut expected = Some(Seq::ZERO);
+    let mut ruler = Ruler::default();
     for (seq, pushed) in stream.pushes() {
         tally.pushes += 1;
         if expected != Some(seq) {
@@ -170,8 +174,11 @@ async fn walk(stream: &Stream, storage: &SharedStorage, tally: &mut Tally) {
             tally.problem(format_args!("pushes {from} to {} are missing", seq.as_u16() - 1));
         }
         expected = seq.next();
+        if let Err(why) = ruler.turn_to(pushed, storage).await {
+            tally.problem(format_args!("push {seq}: initialisation section: {why:#}"));
+        }
         if let Some(segment) = pushed.segment() {
-            check_segment(seq, &segment, storage, tally).await;
+            check_segment(seq, &segment, &ruler, storage, tally).await;
             continue;
         }
         match storage.get(&pushed.src, Chunk::MAX_BYTES).await {
@@ -183,7 +190,7 @@ async fn walk(stream: &Stream, storage: &SharedStorage, tally: &mut Tally) {
                 }
                 Ok(chunk) => {
                     for segment in chunk.segments() {
-                        check_segment(seq, segment, storage, tally).await;
+                        check_segment(seq, segment, &ruler, storage, tally).await;
                     }
                 }
             },
@@ -191,7 +198,38 @@ async fn walk(stream: &Stream, storage: &SharedStorage, tally: &mut Tally) {
     }
 }
 
-async fn check_segment(seq: Seq, segment: &Segment, storage: &SharedStorage, tally: &mut Tally) {
+/// What segments are measured by: the initialisation section of their push, if they are fragments of MP4.
+#[derive(Default)]
+struct Ruler {
+    section: Option<ContentId>,
+    init: Option<InitProbe>,
+}
+
+impl Ruler {
+    /// Takes the section of a push. A recorder writes one and names it for hours, so it is read where it changes.
+    async fn turn_to(&mut self, pushed: &Pushed, storage: &SharedStorage) -> anyhow::Result<()> {
+        let section = pushed.section(Quality::Src).copied();
+        if section == self.section {
+            return Ok(());
+        }
+        *self = Self { section, init: None };
+        let Some(section) = section else { return Ok(()) };
+        self.init = Some(InitProbe::read(&storage.get(&section, MAX_SECTION_BYTES).await?)?);
+        Ok(())
+    }
+
+    fn measure(&self, bytes: &[u8]) -> Result<SegmentProbe, ProbeError> {
+        self.init.as_ref().map_or_else(|| probe_ts(bytes), |init| init.probe_fragment(bytes))
+    }
+}
+
+async fn check_segment(
+    seq: Seq,
+    segment: &Segment,
+    ruler: &Ruler,
+    storage: &SharedStorage,
+    tally: &mut Tally,
+) {
     tally.segments.push(*segment);
     if segment.flags.gap() {
         output::line(format_args!("push {seq}: {} is marked as lost", segment.content));
@@ -203,12 +241,12 @@ async fn check_segment(seq: Seq, segment: &Segment, storage: &SharedStorage, tal
     };
     tally.bytes += u64::try_from(bytes.len()).unwrap_or(u64::MAX);
     let claimed = segment.duration.as_duration();
-    match probe_ts(&bytes).map(|probe| probe.duration) {
+    match ruler.measure(&bytes).map(|probe| probe.duration) {
         Ok(Some(measured)) if !agrees(claimed, measured) => tally.problem(format_args!(
             "push {seq}: {} plays {measured:?}, {claimed:?} was claimed",
             segment.content
         )),
-        // What is no MPEG-TS cannot be measured; its bytes are what was pushed all the same.
+        // What is neither MPEG-TS nor a fragment of MP4 cannot be measured; its bytes are what was pushed all the same.
         Ok(_) | Err(_) => {}
     }
 }

@@ -152,12 +152,26 @@ fn a_flag_wins_over_the_environment_which_wins_over_the_file() {
 }
 
 #[test]
-fn what_cannot_be_published_is_told_with_what_to_do() {
+fn a_recording_of_fragments_comes_back_whole() {
     let recording = sample("fmp4");
-    let output = run(&["demo", "--speed", "40", "--recording", recording.to_str().unwrap()]);
+    let said = stdout(&run(&["demo", "--speed", "40", "--recording", recording.to_str().unwrap()]));
+    assert!(said.contains("3 segments"), "{said}");
+}
+
+#[test]
+fn what_cannot_be_published_is_told_with_what_to_do() {
+    let folder = tempfile::tempdir().unwrap();
+    let list = std::fs::read_to_string(sample("ts-6x10s").join("stream.m3u8")).unwrap();
+    let key = "#EXT-X-KEY:METHOD=AES-128,URI=\"key\"\n#EXTINF";
+    std::fs::write(folder.path().join("stream.m3u8"), list.replacen("#EXTINF", key, 1)).unwrap();
+    for number in 0..6 {
+        let name = format!("stream{number}.ts");
+        std::fs::copy(sample("ts-6x10s").join(&name), folder.path().join(name)).unwrap();
+    }
+    let output = run(&["demo", "--speed", "40", "--recording", folder.path().to_str().unwrap()]);
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(output.status.code(), Some(1));
-    assert!(said.contains("set the recorder to MPEG-TS"), "{said}");
+    assert!(said.contains("turn off encryption in the recorder"), "{said}");
 }
 
 #[test]

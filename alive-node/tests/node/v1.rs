@@ -149,8 +149,8 @@ async fn a_stream_tells_its_state_on_any_network() {
     assert!(stream["created"].as_str().unwrap().ends_with('Z'));
     assert!((280..400).contains(&stream["age_seconds"].as_u64().unwrap()), "{stream}");
     let attested = json!([{
-        "network": "hive", "stream": "hive/al/ö b/s", "number": 6, "pushes": 1, "reversible_pushes": 1,
-        "finalized": 0, "head": 0, "ended": false, "last_block": 11, "irreversible_block": 0,
+        "network": "hive", "stream": "hive/al/ö b/s", "number": 6, "pushes": 1, "reversible_pushes": 0,
+        "finalized": 0, "head": 0, "ended": false, "last_block": 11, "irreversible_block": 11,
     }]);
     assert_eq!(stream["attestations"], attested);
     let playlist = stream["playlist"].as_str().unwrap();
@@ -194,11 +194,13 @@ async fn pushes_come_by_the_page() {
     let chunks = answer["chunks"].as_array().unwrap();
     assert_eq!((chunks.len(), &answer["next"]), (1000, &json!(1001)));
     let want = json!({
-        "seq": 0, "content": chunk, "duration": null, "discontinuity": true, "renditions": {"240": content(7)}
+        "seq": 0, "content": chunk, "duration": null, "discontinuity": true, "renditions": {"240": content(7)},
+        "sections": {}
     });
     assert_eq!(chunks[0], want);
     let want = json!({
-        "seq": 2, "content": content(5), "duration": "10.0", "discontinuity": false, "renditions": {}
+        "seq": 2, "content": content(5), "duration": "10.0", "discontinuity": false, "renditions": {},
+        "sections": {}
     });
     assert_eq!(chunks[1], want);
     let rest = bench.get("/v1/streams/alice/s/chunks?from=1001").await.json();
