@@ -122,6 +122,8 @@ function showProof() {
   setText(badge, by ? `${text} · ${by}` : text);
   setText(find("proof-checked"), `${proof.checked} segments, ${size(proof.bytes)}`);
   setText(find("proof-chain"), attestation.summary(stage.dataset.network));
+  // The list of an ended stream is loaded once, but what a fork could take back becomes final later.
+  if (chainsAsked > 0) showChains();
   const note = dropped > 0 ? `${dropped} dropped for sending something else` : "none sent anything else";
   setText(find("proof-gateways"), note);
   // The embedded player shows the badge alone.
