@@ -11,7 +11,7 @@ use alive_avalon::{
 };
 use alive_core::{
     AccountName, Applied, CachedAccountKeys, ChainView, DEFAULT_CUSTOM_JSON_ID, Index,
-    KeyCacheConfig, Link, Network,
+    KeyCacheConfig, Link, LiveKey, Network,
     backend::{
         Block, BlockSource as _, Next, SharedAccountKeys, SharedBlockSource, SharedBroadcaster,
     },
@@ -299,23 +299,26 @@ impl Chain {
         }
     }
 
-    /// How far a stream is by the state that nodes of the chain keep; `None` where they keep none.
+    /// How far a stream is and which key of the live layer it has, by the state that nodes of the chain keep; `None` where
+    /// they keep none.
     pub(crate) async fn kept_view(
         &self,
         account: &AccountName,
         link: &Link,
         key: &SigningKey,
-    ) -> anyhow::Result<Option<ChainView>> {
+    ) -> anyhow::Result<Option<(ChainView, Option<LiveKey>)>> {
         let SigningKey::Avalon(key) = key else { return Ok(None) };
         let broadcaster = self.avalon_broadcaster(account.clone(), key.clone())?;
         ensure!(
             broadcaster.may_stream().await?,
             "the key may not sign playlists (types 25 and 26) for {account} alone"
         );
-        let view = broadcaster.chain_view(link).await?;
-        Ok(Some(view.with_context(|| {
+        let (view, point) =
+            (broadcaster.chain_view(link).await?, broadcaster.resume_point(link).await?);
+        let known = view.zip(point).with_context(|| {
             format!("{}/{account}/{link} is not configured; see `alive configure`", self.network)
-        })?))
+        })?;
+        Ok(Some((known.0, known.1.live_key())))
     }
 
     /// Who may sign for the accounts of this chain; answers are remembered for a while.

@@ -320,7 +320,9 @@ impl Plan {
         let broadcaster = args.broadcaster(chain)?;
         let journal = args.data.join(format!("{}.{}.{}.journal", id.network, id.account, id.link));
         let (view, live_key) = match chain.kept_view(&id.account, &id.link, &key).await? {
-            Some(view) => (Some(view), Configured::Unknown),
+            Some((view, key)) => {
+                (Some(view), Configured::Key(key.as_ref().map(ToString::to_string)))
+            }
             // A node speaks for the first network only.
             None => {
                 let first = chains.first().map(Chain::network);

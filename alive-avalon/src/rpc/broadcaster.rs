@@ -7,7 +7,7 @@ use std::{
 };
 
 use alive_core::{
-    AccountName, ChainView, ContentId, Link, Network, Op, Seq,
+    AccountName, ChainView, ContentId, Link, LiveKey, Network, Op, Seq,
     backend::{BroadcastError, Broadcaster, Cause, Receipt},
 };
 
@@ -421,6 +421,13 @@ pub struct ResumePoint {
     pub next_seq: u16,
     /// The json of its playlist.
     pub json: JsonText,
+}
+
+impl ResumePoint {
+    /// The key that signs the stream's segments on AliveDB, if its playlist names one.
+    pub fn live_key(&self) -> Option<LiveKey> {
+        self.json.root().member("pub")?.to_text()?.parse().ok()
+    }
 }
 
 /// Why a stream cannot go on.

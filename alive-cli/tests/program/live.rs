@@ -190,7 +190,7 @@ async fn a_stream_reaches_a_node_through_a_server_of_its_own() {
     assert_nothing_pushed(port).await;
 }
 
-/// Avalon keeps how far a stream is; what its live key is nobody is asked there.
+/// Avalon keeps how far a stream is, and its live key.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stream_on_avalon_reaches_a_node_in_the_same_way() {
     let setting = Setting::on("avalon");
@@ -198,9 +198,13 @@ async fn a_stream_on_avalon_reaches_a_node_in_the_same_way() {
     let (gun, port) = (free_port(), free_port());
     let url = format!("http://127.0.0.1:{gun}/gun");
     let _node = setting.node(port, &["--live-listen", &format!("127.0.0.1:{gun}")]);
-    let mut command = setting.command(&["stream", "--folder", "recording", "--live-peer", &url]);
-    command.args(["--interval", "300", "--planned-hours", "0"]);
-    let mut stream = Running::start(command);
+    let command = |data: &str| {
+        let stream = ["stream", "--folder", "recording", "--live-peer", &url, "--data", data];
+        let mut command = setting.command(&stream);
+        command.args(["--interval", "300", "--planned-hours", "0"]);
+        command
+    };
+    let mut stream = Running::start(command("streamer"));
     let key = stream.line("live key ");
     assert!(stream.line("live key in block ").ends_with(" of avalon"));
     setting.record(0);
@@ -208,6 +212,12 @@ async fn a_stream_on_avalon_reaches_a_node_in_the_same_way() {
     listed(port, 2).await;
     assert_nothing_pushed(port).await;
     assert_eq!(info(port, "get_stream_info").await["l2_pub"], *key);
+
+    // Somebody else's keys do not take the stream over by chance.
+    let other = command("elsewhere").output().unwrap();
+    let said = String::from_utf8_lossy(&other.stderr);
+    assert_eq!(other.status.code(), Some(1));
+    assert!(said.contains(&key) && said.contains("--live-replace-key"), "{said}");
 }
 
 /// Who dies in the middle: the node, which is the relay itself, or the server between streamer and node.
