@@ -90,8 +90,8 @@ pub struct SessionConfig {
 }
 
 impl Default for SessionConfig {
-    /// A reader. Most transports do not tell peers apart, so all of them together may bring 8000 messages a second: a third
-    /// of what one core verifies.
+    /// A reader. What one relay brings comes from many people, so a peer may bring 8000 messages a second: a third of what one
+    /// core verifies.
     fn default() -> Self {
         let room = RoomConfig::default().peer_rate(Rate::new(8000.0, 8000.0));
         Self { room, author: None, approval: None }

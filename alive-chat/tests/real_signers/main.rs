@@ -135,7 +135,9 @@ fn what_we_sign_verifies_there() {
     }
 }
 
-/// Claim: at least 4 times the original's JavaScript on the same messages, one core each, in one run.
+/// Claim: at least 4 times the original's JavaScript on the same messages, one core each, in one run. Where the package that
+/// it verifies with has a native library for the machine, that is libsecp256k1 again, and nobody is 4 times as fast: the
+/// ratio is told.
 #[test]
 #[ignore = "needs node.js, npm and packages; a figure only in release"]
 fn verifying_takes_a_quarter_of_the_javascript_at_most() {
@@ -156,7 +158,7 @@ fn verifying_takes_a_quarter_of_the_javascript_at_most() {
         signatures.push(s);
     }
     let wif = hive.to_wif();
-    let job = json!({ "texts": texts, "signatures": signatures, "wif": wif.as_str() });
+    let job = |script: bool| json!({ "texts": texts, "signatures": signatures, "wif": wif.as_str(), "script": script });
     let keys = hive_keys();
     let ours = || {
         let all = messages.clone();
@@ -168,14 +170,20 @@ fn verifying_takes_a_quarter_of_the_javascript_at_most() {
     };
     // The best of some turns each, so that what else runs hurts neither.
     let per_sec = |seconds: f64| f64::from(COUNT) / seconds;
-    let theirs = (0..3).map(|_| ask("measure", &job).as_f64().unwrap() / 1e9).reduce(f64::min);
-    let ours = (0..5).map(|_| ours()).reduce(f64::min);
-    let (ours, theirs) = (per_sec(ours.unwrap()), per_sec(theirs.unwrap()));
+    let theirs = |script| {
+        let job = job(script);
+        let turns = (0..3).map(|_| ask("measure", &job).as_f64().unwrap() / 1e9);
+        per_sec(turns.reduce(f64::min).unwrap())
+    };
+    let (script, native) = (theirs(true), theirs(false));
+    let ours = per_sec((0..5).map(|_| ours()).reduce(f64::min).unwrap());
     node::say(&format!(
-        "verified on one core: ours {ours:.0}/s, JavaScript with native libsecp256k1 {theirs:.0}/s, {:.1} times",
-        ours / theirs
+        "verified on one core: ours {ours:.0}/s; JavaScript {script:.0}/s, {:.1} times; JavaScript with native \
+         libsecp256k1 {native:.0}/s, {:.1} times",
+        ours / script,
+        ours / native
     ));
     if !cfg!(debug_assertions) {
-        assert!(ours >= 4.0 * theirs, "{ours:.0}/s against {theirs:.0}/s");
+        assert!(ours >= 4.0 * script, "{ours:.0}/s against {script:.0}/s");
     }
 }
