@@ -18,15 +18,22 @@ fn the_demo_brings_every_segment_back() {
     }
 }
 
+/// What is pushed by itself and what is bundled depends on how soon segments are stored, so a machine that is busy with something
+/// else has more than one try.
 #[test]
 fn the_demo_shows_direct_pushes_and_chunks() {
-    let text = stdout(&run(&["demo", "--speed", "10"]));
-    let chunks = text.lines().find_map(|line| line.strip_prefix("chunks ")).unwrap();
-    let operations = text.lines().find_map(|line| line.strip_prefix("operations ")).unwrap();
-    let first = |text: &str| text.split_whitespace().next().unwrap().parse::<u64>().unwrap();
-    let (chunks, operations) = (first(chunks), first(operations));
-    // The end is an operation, too.
-    assert!(chunks >= 2 && operations >= chunks + 3, "{text}");
+    const TRIES: usize = 4;
+    let shows_both = |text: &str| {
+        let number = |name: &str| -> u64 {
+            let line = text.lines().find_map(|line| line.strip_prefix(name)).unwrap();
+            line.split_whitespace().next().unwrap().parse().unwrap()
+        };
+        let (chunks, operations) = (number("chunks "), number("operations "));
+        // The end is an operation, too.
+        chunks >= 2 && operations >= chunks + 3
+    };
+    let mut told = (0..TRIES).map(|_| stdout(&run(&["demo", "--speed", "10"])));
+    assert!(told.any(|text| shows_both(&text)));
 }
 
 #[test]
