@@ -41,7 +41,10 @@ const acts = {
   async until({ expression, ms = 40_000 }) {
     const end = Date.now() + ms;
     for (;;) {
-      const value = await page.evaluate(expression);
+      // A page that is being left has no answer; the next one is asked.
+      const value = await page.evaluate(expression).catch((error) => {
+        if (!/context was destroyed/.test(error.message)) throw error;
+      });
       if (value) return value;
       if (Date.now() > end) throw new Error(`not within ${ms} ms: ${expression}`);
       await new Promise((later) => setTimeout(later, 100));
