@@ -41,3 +41,20 @@ pub fn merge(now_ms: f64, held: Option<(&Value, State)>, value: &Value, state: S
     });
     if order == Ordering::Greater { Merge::Accept } else { Merge::Ignore }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_two_values_of_one_moment_every_peer_keeps_the_same() {
+        let at = State::new(5.0).unwrap();
+        let values = ["", "a", "ab", "b"].map(Value::from);
+        for (place, held) in values.iter().enumerate() {
+            for (other, value) in values.iter().enumerate() {
+                let want = if other > place { Merge::Accept } else { Merge::Ignore };
+                assert_eq!(merge(9.0, Some((held, at)), value, at), want, "{held:?} {value:?}");
+            }
+        }
+    }
+}
