@@ -49,7 +49,6 @@ impl PrivateKey {
     }
 
     /// The key as the curve library wants it.
-    #[cfg(test)]
     pub(crate) fn as_secret(&self) -> &SecretKey {
         &self.0
     }

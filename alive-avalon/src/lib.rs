@@ -22,7 +22,6 @@ pub mod post;
 pub mod rpc;
 mod scheme;
 mod signature;
-mod signer;
 mod stream_tx;
 mod transaction;
 mod unsendable;

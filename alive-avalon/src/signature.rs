@@ -10,7 +10,6 @@ use secp256k1::{
 use crate::{
     digest::Hash,
     keys::{PrivateKey, PublicKey},
-    signer,
 };
 
 /// 64 bytes never take more letters of base58.
@@ -66,7 +65,7 @@ impl Signature {
 
     /// Signs a digest.
     pub fn sign(digest: &Hash, key: &PrivateKey) -> (Self, RecoveryId) {
-        let (bytes, id) = signer::sign(digest.as_bytes(), key);
+        let (bytes, id) = alive_signing::sign(digest.as_bytes(), key.as_secret(), None);
         (Self(bytes), RecoveryId(id))
     }
 

@@ -134,6 +134,11 @@ impl PrivateKey {
     pub fn public_key(&self) -> PublicKey {
         PublicKey(self.0.public_key().serialize())
     }
+
+    /// The key as the curve library wants it.
+    pub(crate) fn as_secret(&self) -> &SecretKey {
+        &self.0
+    }
 }
 
 impl Drop for PrivateKey {

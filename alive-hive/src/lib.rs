@@ -1,7 +1,6 @@
 #![doc = include_str!("../README.md")]
 
 mod asset;
-mod attempt;
 mod authority;
 mod block;
 mod block_id;

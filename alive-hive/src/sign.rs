@@ -9,7 +9,6 @@ use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
 use crate::{
-    attempt::sign_once,
     keys::PrivateKey,
     nonce::NonceCandidates,
     signature::{RecoverableSignature, is_fc_canonical},
@@ -46,7 +45,8 @@ pub(crate) fn sign_as_hived(digest: &[u8; 32], key: &PrivateKey) -> RecoverableS
 /// One attempt with 32 bytes of additional data, which see the digest unreduced.
 fn sign_with_extra(digest: &[u8; 32], key: &PrivateKey, extra: &[u8; 32]) -> (u8, [u8; 64]) {
     if *digest < CURVE_ORDER {
-        return sign_once(digest, key, extra);
+        let (compact, recovery_id) = alive_signing::sign(digest, key.as_secret(), Some(extra));
+        return (recovery_id, compact);
     }
     // libsecp256k1 of today reduces such a digest before it makes the nonce; the one in dhive does not.
     let mut nonces = NonceCandidates::new(&key.to_bytes(), digest, extra);

@@ -14,7 +14,6 @@ mod config;
 mod engine;
 #[doc(hidden)]
 pub mod fuzzing;
-mod journal;
 mod log;
 mod posts;
 mod rules;

@@ -1,29 +1,21 @@
-//! The shell around the chain: a clock that makes blocks and an HTTP listener ([`serve`], [`DevnetServer`]).
+//! The shell around the chain: what [`alive_devnet`] serves, and how requests are answered ([`serve`]).
 
-use std::{
-    io,
-    net::SocketAddr,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::{Duration, SystemTime, UNIX_EPOCH},
-};
+use std::{io, time::Duration};
 
-use alive_serve::Limits;
+use alive_devnet::{Chain, Handle, Server, read_body};
 use axum::{
     Router,
-    body::{Body, to_bytes},
+    body::Body,
     extract::{Request, State},
     http::{StatusCode, header::CONTENT_TYPE},
-    response::{IntoResponse, Response},
+    response::{IntoResponse as _, Response},
 };
 use futures_util::stream;
 use tokio::{
-    net::TcpListener,
     sync::watch,
-    task::{JoinSet, spawn_blocking},
-    time::{Instant, MissedTickBehavior, interval, sleep, timeout, timeout_at},
+    task::spawn_blocking,
+    time::{Instant, sleep, timeout_at},
 };
-use tokio_util::sync::CancellationToken;
-use tower_http::cors::{Any, CorsLayer};
 
 use crate::digest::Hash;
 
@@ -34,10 +26,14 @@ use super::{
     switches::AnswerFault,
 };
 
-/// How long the body of a request may take. Our own limit.
-const BODY_TIMEOUT: Duration = Duration::from_secs(20);
 /// How long `/transactWaitConfirm` waits. Source: `spec/avalon.md`, section 9.
 const CONFIRM_TIMEOUT: Duration = Duration::from_millis(7500);
+
+/// A running development node.
+pub type DevnetServer = Server<Devnet>;
+
+/// Why the node does not start.
+pub type ServeError = alive_devnet::ServeError<DevnetError>;
 
 /// Opens the chain, listens, and makes blocks until [`DevnetServer::shutdown`] or the drop of what it returns.
 ///
@@ -57,8 +53,8 @@ const CONFIRM_TIMEOUT: Duration = Duration::from_millis(7500);
 /// # Errors
 /// [`ServeError`] if the chain cannot be opened or the address is taken.
 pub async fn serve(config: DevnetConfig) -> Result<DevnetServer, ServeError> {
-    let chain = spawn_blocking(move || Devnet::open(config, now_ms())).await;
-    serve_chain(chain.map_err(|error| ServeError::Io(io::Error::other(error)))??).await
+    let open = |since_1970| Devnet::open(config, millis(since_1970));
+    serve_chain(alive_devnet::open(open).await?).await
 }
 
 /// Serves a chain that is open already, such as one whose first block has a time of the caller's choice.
@@ -68,76 +64,20 @@ pub async fn serve(config: DevnetConfig) -> Result<DevnetServer, ServeError> {
 pub async fn serve_chain(chain: Devnet) -> Result<DevnetServer, ServeError> {
     let (address, block_interval) = (chain.config.address, chain.config.block_interval);
     let clock = if block_interval.is_some() { Clock::Real } else { Clock::Head };
-    let chain = Mutex::new(chain);
-    let shared = Arc::new(Shared { chain, clock, heads: watch::Sender::new(()) });
-    let listener = TcpListener::bind(address).await?;
-    let address = listener.local_addr()?;
-    let stop = CancellationToken::new();
-    let mut tasks = JoinSet::new();
-    let state = Served { shared: Arc::clone(&shared), stop: stop.clone() };
-    tasks.spawn(alive_serve::serve(
-        alive_serve::tcp(listener),
-        router(state),
-        limits(),
-        alive_serve::anyone,
-        stop.clone(),
-    ));
-    if let Some(interval) = block_interval {
-        tasks.spawn(produce(Arc::clone(&shared), interval, stop.clone()));
-    }
-    Ok(DevnetServer { address, shared, stop, tasks })
+    let routes = |node| Router::new().fallback(handle).with_state(Served { node, clock });
+    Ok(Server::start(chain, address, block_interval, routes).await?)
 }
 
-/// A running development node.
-#[derive(Debug)]
-pub struct DevnetServer {
-    address: SocketAddr,
-    shared: Arc<Shared>,
-    stop: CancellationToken,
-    tasks: JoinSet<()>,
-}
+impl Chain for Devnet {
+    type Error = DevnetError;
 
-impl DevnetServer {
-    /// Where it listens.
-    pub fn address(&self) -> SocketAddr {
-        self.address
-    }
-
-    /// Where it listens, for a client.
-    pub fn url(&self) -> String {
-        format!("http://{}", self.address)
-    }
-
-    /// Does something with the chain, such as making a block by hand. Clients wait meanwhile.
-    pub fn with<R>(&self, act: impl FnOnce(&mut Devnet) -> R) -> R {
-        let done = act(&mut self.shared.lock());
-        self.shared.heads.send_replace(());
-        done
-    }
-
-    /// Stops listening and making blocks, and waits until both have ended.
-    pub async fn shutdown(mut self) {
-        self.stop.cancel();
-        while self.tasks.join_next().await.is_some() {}
+    fn make_due_block(&mut self, since_1970: Duration) -> Result<bool, DevnetError> {
+        Ok(self.tick(millis(since_1970))?.is_some())
     }
 }
 
-impl Drop for DevnetServer {
-    fn drop(&mut self) {
-        self.stop.cancel();
-    }
-}
-
-/// Why the node does not start.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum ServeError {
-    /// The chain cannot be opened.
-    #[error(transparent)]
-    Chain(#[from] DevnetError),
-    /// The address cannot be listened on.
-    #[error("the development node cannot listen")]
-    Io(#[from] io::Error),
+fn millis(since_1970: Duration) -> i64 {
+    i64::try_from(since_1970.as_millis()).unwrap_or(i64::MAX)
 }
 
 /// What time it is for a request.
@@ -148,69 +88,42 @@ enum Clock {
     Real,
 }
 
-/// What the tasks share.
-#[derive(Debug)]
-struct Shared {
-    chain: Mutex<Devnet>,
-    clock: Clock,
-    /// Told whenever the head may have changed.
-    heads: watch::Sender<()>,
-}
-
-impl Shared {
-    /// Nothing in the chain is left half done where a thread could panic, so a poisoned lock is as good as any.
-    fn lock(&self) -> MutexGuard<'_, Devnet> {
-        self.chain.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
 /// What a request handler holds.
 #[derive(Clone, Debug)]
 struct Served {
-    shared: Arc<Shared>,
-    stop: CancellationToken,
-}
-
-/// What clients may take; all bodies together take half a gigabyte at the most.
-fn limits() -> Limits {
-    Limits::default().head_timeout(Duration::from_secs(10)).grace(Duration::from_secs(2))
-}
-
-fn router(state: Served) -> Router {
-    let any_origin = CorsLayer::new().allow_origin(Any).allow_methods(Any).allow_headers(Any);
-    Router::new().fallback(handle).layer(any_origin).with_state(state)
+    node: Handle<Devnet>,
+    clock: Clock,
 }
 
 async fn handle(State(served): State<Served>, request: Request) -> Response {
     let (head, body) = request.into_parts();
     // One byte more than is allowed, so that the answer can say that it is too long.
-    let body = match timeout(BODY_TIMEOUT, to_bytes(body, MAX_BODY + 1)).await {
-        Ok(Ok(body)) => body,
-        Ok(Err(_)) => return StatusCode::PAYLOAD_TOO_LARGE.into_response(),
-        Err(_) => return StatusCode::REQUEST_TIMEOUT.into_response(),
+    let body = match read_body(body, MAX_BODY + 1).await {
+        Ok(body) => body,
+        Err(status) => return status.into_response(),
     };
     let content_type = head.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
     let is_json = content_type.is_some_and(|kind| kind.starts_with("application/json"));
     // Before the request is judged, so that no block is missed between the two.
-    let mut heads = served.shared.heads.subscribe();
-    let shared = Arc::clone(&served.shared);
+    let mut heads = served.node.heads();
+    let Served { node, clock } = served.clone();
     let answered = spawn_blocking(move || {
-        let mut chain = shared.lock();
+        let mut chain = node.lock();
         let path = head.uri.path();
         let fault = chain.switches.fault_of(path);
         if let Some(AnswerFault::Status { status }) = fault {
             return (Answer::page(status, "nginx"), None);
         }
-        let now_ms = match shared.clock {
+        let now_ms = match clock {
             Clock::Head => chain.head().time_ms(),
-            Clock::Real => now_ms(),
+            Clock::Real => millis(alive_devnet::since_1970()),
         };
         (chain.respond(head.method.as_str(), path, is_json, &body, now_ms), fault)
     });
     match answered.await {
         Ok((mut answer, fault)) => {
             if let Some(hash) = answer.waits_for {
-                answer = confirmed(&served, &mut heads, &hash).await;
+                answer = confirmed(&served.node, &mut heads, &hash).await;
             }
             faulty(answer, fault).await
         }
@@ -223,15 +136,15 @@ async fn handle(State(served): State<Served>, request: Request) -> Response {
 
 /// Waits for the block of a transaction. Unlike a real node, which then answers twice and crashes, nothing listens any
 /// more once the time is over.
-async fn confirmed(served: &Served, heads: &mut watch::Receiver<()>, hash: &Hash) -> Answer {
+async fn confirmed(node: &Handle<Devnet>, heads: &mut watch::Receiver<()>, hash: &Hash) -> Answer {
     let deadline = Instant::now() + CONFIRM_TIMEOUT;
     loop {
-        if let Some(answer) = served.shared.lock().confirmed(hash) {
+        if let Some(answer) = node.lock().confirmed(hash) {
             return answer;
         }
         let changed = tokio::select! {
             changed = timeout_at(deadline, heads.changed()) => matches!(changed, Ok(Ok(()))),
-            () = served.stop.cancelled() => false,
+            () = node.stop().cancelled() => false,
         };
         if !changed {
             return Answer::timed_out();
@@ -258,31 +171,4 @@ async fn faulty(answer: Answer, fault: Option<AnswerFault>) -> Response {
         Some(AnswerFault::Status { .. }) | None => Body::from(body),
     };
     (status, [(CONTENT_TYPE, content_type)], body).into_response()
-}
-
-/// Makes a block per interval.
-async fn produce(shared: Arc<Shared>, every: Duration, stop: CancellationToken) {
-    let mut ticks = interval(every);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    loop {
-        tokio::select! {
-            _ = ticks.tick() => {}
-            () = stop.cancelled() => return,
-        }
-        let chain = Arc::clone(&shared);
-        match spawn_blocking(move || chain.lock().tick(now_ms())).await {
-            Ok(Ok(None)) => {}
-            Ok(Ok(Some(_))) => {
-                shared.heads.send_replace(());
-            }
-            Ok(Err(error)) => tracing::error!(%error, "no block could be made"),
-            Err(error) => tracing::error!(%error, "making a block failed"),
-        }
-    }
-}
-
-/// The clock, read in the shell only.
-fn now_ms() -> i64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }

@@ -1,5 +1,7 @@
 //! What a development chain knows after its blocks: [`State`].
 
+use alive_devnet::Journal;
+
 use crate::{
     account::Account,
     bandwidth::Growing,
@@ -11,7 +13,7 @@ use crate::{
     validate::{ChainState, MASTER, Moment, Refusal, TX_EXPIRATION_MS, Valid, validate},
 };
 
-use super::{accounts::Record, journal::Journal, posts::Post, rules};
+use super::{accounts::Record, posts::Post, rules};
 
 /// Accounts, playlists, posts and transactions, each change with the block that made it.
 #[derive(Debug, Default)]

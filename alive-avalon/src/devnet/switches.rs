@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use alive_devnet::Chances;
 use serde::{Deserialize, Serialize};
 
 /// Most rules for answers. Our own limit.
@@ -42,9 +43,8 @@ pub struct Switches {
     pub lost_transactions: u16,
     /// Seed of all chances.
     pub seed: u64,
-    /// How often a chance was drawn.
     #[serde(skip)]
-    drawn: u64,
+    chances: Chances,
 }
 
 /// When an answer is faulty, and how.
@@ -112,16 +112,8 @@ impl Switches {
         self.comes(self.lost_transactions)
     }
 
-    /// Draws a chance. Those that cannot fail or cannot come draw nothing, so that they change no others.
     fn comes(&mut self, per_mille: u16) -> bool {
-        match per_mille {
-            0 => false,
-            WHOLE.. => true,
-            _ => {
-                self.drawn = self.drawn.wrapping_add(1);
-                mix(self.seed ^ mix(self.drawn)) % u64::from(WHOLE) < per_mille.into()
-            }
-        }
+        self.chances.comes(self.seed, per_mille)
     }
 }
 
@@ -134,14 +126,6 @@ impl AnswerFault {
 
 fn whole() -> u16 {
     WHOLE
-}
-
-/// The finaliser of `SplitMix64`: every bit of the number moves every bit of the result.
-fn mix(number: u64) -> u64 {
-    let number = number.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    let number = (number ^ (number >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    let number = (number ^ (number >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    number ^ (number >> 31)
 }
 
 #[cfg(test)]

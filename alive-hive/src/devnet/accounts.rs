@@ -3,6 +3,7 @@
 use std::ops::Bound;
 
 use alive_core::Excerpt;
+use alive_devnet::{Journal, Mark};
 
 use crate::{
     authority::Authority,
@@ -10,8 +11,6 @@ use crate::{
     time::TimePoint,
     validate::is_account_name,
 };
-
-use super::journal::{Journal, Mark};
 
 /// The time of what has not happened.
 const NEVER: TimePoint = TimePoint::from_unix_secs(0);
@@ -135,7 +134,7 @@ pub enum DevAccountError {
 
 /// All accounts.
 #[derive(Debug, Default)]
-pub(super) struct Accounts(Journal<Box<str>, DevAccount>);
+pub(super) struct Accounts(Journal<Box<str>, DevAccount, u32>);
 
 impl Accounts {
     /// An account that exists from the start, whatever is undone.
@@ -144,7 +143,7 @@ impl Accounts {
     }
 
     pub(super) fn find(&self, name: &str) -> Option<&DevAccount> {
-        self.0.find(name)
+        self.0.get(name)
     }
 
     pub(super) fn len(&self) -> usize {

@@ -3,6 +3,8 @@
 //! Data of applications is carried and has no effect; accounts have no funds, so payments are refused as hived refuses
 //! them from an empty account.
 
+use alive_devnet::Mark;
+
 use crate::{
     asset::Asset,
     authority::Authority,
@@ -14,7 +16,6 @@ use super::{
     accounts::DevAccount,
     credits::Charge,
     engine::Devnet,
-    journal::Mark,
     pool::Pending,
     refusal::{PostRefusal, TransactionError},
 };

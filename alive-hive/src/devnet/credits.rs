@@ -5,6 +5,8 @@
 
 use std::collections::BTreeMap;
 
+use alive_devnet::{Journal, Mark};
+
 use crate::{
     cost::{Cost, Manabar, ObjectSizes, PerResource, Prices},
     operation::Operation,
@@ -12,11 +14,7 @@ use crate::{
     transaction::Transaction,
 };
 
-use super::{
-    journal::{Journal, Mark},
-    pool::Pending,
-    witness,
-};
+use super::{pool::Pending, witness};
 
 /// What an account shows to have where nobody runs out.
 const UNLIMITED: u64 = 1_000_000_000_000_000;
@@ -27,7 +25,7 @@ pub(super) struct Credits {
     limit: Option<u64>,
     prices: Prices,
     /// Only of accounts that have paid; the others have all they can.
-    bars: Journal<Box<str>, Manabar>,
+    bars: Journal<Box<str>, Manabar, u32>,
     /// By name of operation, of transactions with that operation alone.
     stats: BTreeMap<&'static str, OperationStats>,
 }
@@ -71,7 +69,7 @@ impl Credits {
     pub(super) fn of(&self, account: &str, now: TimePoint) -> Manabar {
         let max = self.limit.unwrap_or(UNLIMITED);
         let full = Manabar { current: max, max, updated: now };
-        self.bars.find(account).copied().unwrap_or(full)
+        self.bars.get(account).copied().unwrap_or(full)
     }
 
     /// Takes the price of a transaction from its payer and says what it was.

@@ -19,7 +19,6 @@ mod faulty;
 #[doc(hidden)]
 pub mod fuzzing;
 mod history;
-mod journal;
 mod lenient_json;
 mod log;
 mod pool;

@@ -5,6 +5,8 @@
 
 use std::sync::Arc;
 
+use alive_devnet::{Journal, Mark};
+
 use crate::{
     asset::Asset,
     comment_extension::{Beneficiary, CommentExtension},
@@ -12,10 +14,7 @@ use crate::{
     time::TimePoint,
 };
 
-use super::{
-    journal::{Journal, Mark},
-    refusal::PostRefusal,
-};
+use super::refusal::PostRefusal;
 
 /// How long the options of a post can be changed and votes count, in seconds: the window before a payout on Hive.
 pub(super) const PAYOUT_SECS: u32 = 7 * 24 * 3600;
@@ -66,14 +65,14 @@ pub(super) struct PostVote {
 /// All posts and votes.
 #[derive(Debug, Default)]
 pub(super) struct Posts {
-    posts: Journal<PostKey, Post>,
+    posts: Journal<PostKey, Post, u32>,
     /// By author, permlink and voter.
-    votes: Journal<(PostKey, Box<str>), PostVote>,
+    votes: Journal<(PostKey, Box<str>), PostVote, u32>,
 }
 
 impl Posts {
     pub(super) fn find(&self, author: &str, permlink: &str) -> Option<&Post> {
-        self.posts.find(&key(author, permlink))
+        self.posts.get(&key(author, permlink))
     }
 
     /// Who voted for a post, by name.
@@ -97,9 +96,9 @@ impl Posts {
         let parent = if is_root {
             None
         } else {
-            Some(self.posts.find(&parent_key).ok_or_else(|| PostRefusal::no_post(&parent_key))?)
+            Some(self.posts.get(&parent_key).ok_or_else(|| PostRefusal::no_post(&parent_key))?)
         };
-        if let Some(before) = self.posts.find(&own_key) {
+        if let Some(before) = self.posts.get(&own_key) {
             let is_same = if is_root { before.depth == 0 } else { before.parent == parent_key };
             if !is_same {
                 return Err(PostRefusal::ParentChanged);
@@ -153,7 +152,7 @@ impl Posts {
         exists: impl Fn(&str) -> bool,
     ) -> Result<(), PostRefusal> {
         let own_key = key(&op.author, &op.permlink);
-        let post = self.posts.find(&own_key).ok_or_else(|| PostRefusal::no_post(&own_key))?;
+        let post = self.posts.get(&own_key).ok_or_else(|| PostRefusal::no_post(&own_key))?;
         post.check_options(now, op)?;
         let mut post = post.clone();
         post.max_accepted_payout = op.max_accepted_payout.amount;
@@ -186,7 +185,7 @@ impl Posts {
         op: &Vote,
     ) -> Result<(), PostRefusal> {
         let own_key = key(&op.author, &op.permlink);
-        let post = self.posts.find(&own_key).ok_or_else(|| PostRefusal::no_post(&own_key))?;
+        let post = self.posts.get(&own_key).ok_or_else(|| PostRefusal::no_post(&own_key))?;
         if post.is_closed(now) {
             return Err(PostRefusal::VoteAfterPayout);
         }
@@ -194,7 +193,7 @@ impl Posts {
             return Err(PostRefusal::NoVotes);
         }
         let vote_key = (own_key.clone(), Box::<str>::from(op.voter.as_str()));
-        match self.votes.find(&vote_key) {
+        match self.votes.get(&vote_key) {
             None if op.weight == 0 => return Err(PostRefusal::VoteOfNothing),
             Some(before) if before.percent == op.weight => return Err(PostRefusal::SameVote),
             Some(_) => {}
