@@ -22,7 +22,7 @@ use anyhow::{Context as _, bail, ensure};
 use tokio::net::TcpListener;
 use zeroize::Zeroizing;
 
-use crate::{output, secret, secret_file};
+use crate::{db_api, output, secret_file};
 
 /// The variable that may hold the password of the streamer's user.
 const PASSWORD_VARIABLE: &str = "ALIVE_LIVE_PASSWORD";
@@ -276,12 +276,7 @@ impl StreamerArgs {
     }
 
     fn password(&self) -> anyhow::Result<Zeroizing<String>> {
-        let file = self.live_password_file.as_deref();
-        let prompt = "Password of the AliveDB user: ";
-        let (text, from) = secret::text_of(file, PASSWORD_VARIABLE, prompt)?;
-        let password = Zeroizing::new(text.trim_end_matches(['\r', '\n']).to_owned());
-        ensure!(!password.is_empty(), "{from}: the password is empty");
-        Ok(password)
+        db_api::password(self.live_password_file.as_deref(), PASSWORD_VARIABLE)
     }
 }
 

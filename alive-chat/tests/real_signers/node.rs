@@ -1,19 +1,14 @@
 //! The program that uses the packages: [`ask`].
 
 use std::{
-    fs::{self, File},
     io::Write as _,
     path::{Path, PathBuf},
     process::{Command, Stdio},
     sync::OnceLock,
     thread,
-    time::Duration,
 };
 
 use serde_json::Value;
-
-/// How often an installation is tried: registries have bad moments.
-const ATTEMPTS: u64 = 3;
 
 /// Lets the packages do one piece of work and gives the answer.
 pub(crate) fn ask(work: &str, job: &Value) -> Value {
@@ -44,36 +39,6 @@ fn ready() -> &'static Path {
     READY.get_or_init(|| {
         let sources = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/js"));
         let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("chat-signers");
-        fs::create_dir_all(&folder).unwrap();
-        // One process at a time: other work trees may share the folder.
-        let lock = File::create(folder.join("lock")).unwrap();
-        lock.lock().unwrap();
-        for file in fs::read_dir(sources).unwrap() {
-            let file = file.unwrap();
-            if file.file_type().unwrap().is_file() {
-                fs::copy(file.path(), folder.join(file.file_name())).unwrap();
-            }
-        }
-        let wanted = fs::read(sources.join("package-lock.json")).unwrap();
-        let done = folder.join("installed");
-        if fs::read(&done).is_ok_and(|installed| installed == wanted) {
-            return folder;
-        }
-        install(&folder);
-        fs::write(done, wanted).unwrap();
-        folder
+        alive_foreign::npm(sources, folder)
     })
-}
-
-fn install(folder: &Path) {
-    for attempt in 1..=ATTEMPTS {
-        let output =
-            Command::new("npm").args(["ci", "--ignore-scripts"]).current_dir(folder).output();
-        match &output {
-            Ok(output) if output.status.success() => return,
-            _ if attempt < ATTEMPTS => thread::sleep(Duration::from_secs(5 * attempt)),
-            Ok(output) => panic!("npm ci:\n{}", String::from_utf8_lossy(&output.stderr)),
-            Err(error) => panic!("npm ci: {error}"),
-        }
-    }
 }
