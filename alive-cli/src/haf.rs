@@ -1,11 +1,12 @@
 //! A node over HAF's database instead of an API node.
 
+use std::path::PathBuf;
+
 use alive_core::backend::SharedBlockSource;
 use alive_hive::haf::{HafBlockSource, HafBlockSourceConfig};
-
 use anyhow::ensure;
 
-use crate::chain::Chain;
+use crate::{chain::Chain, index::authorities};
 
 /// HAF's database and our place in it.
 #[derive(Clone, Debug, clap::Args)]
@@ -14,6 +15,10 @@ pub(crate) struct HafArgs {
     /// socket as `postgresql://USER@%2Fvar%2Frun%2Fpostgresql/DATABASE`. Give a password by the variable.
     #[arg(long, env = "ALIVE_HAF", value_name = "URL", hide_env_values = true)]
     haf: Option<String>,
+    /// File of certificate authorities, in PEM, that may vouch for that database besides those of the system. With
+    /// `sslmode=require` in its address the connection is encrypted, and the server must prove to be that host.
+    #[arg(long, env = "ALIVE_HAF_CA", value_name = "FILE", requires = "haf")]
+    haf_ca: Option<PathBuf>,
     /// Name of the context in HAF, which is created when it is not there.
     #[arg(long, env = "ALIVE_HAF_CONTEXT", default_value = "alive", value_name = "NAME")]
     haf_context: String,
@@ -58,13 +63,16 @@ impl HafArgs {
         let (Some(address), Ok(network)) = (&self.haf, chain.hive()) else {
             return chain.block_source(from_block);
         };
-        let config = HafBlockSourceConfig::new(address)?
+        let mut config = HafBlockSourceConfig::new(address)?
             .context(&self.haf_context)?
             .schema(&self.haf_schema)?
             .custom_json_id(chain.custom_json_id())
             .from_block(from_block)
             .batch(self.haf_batch)
             .overlay(self.haf_overlay);
+        if let Some(file) = &self.haf_ca {
+            config = config.trust(&authorities(file)?)?;
+        }
         Ok(SharedBlockSource::new(HafBlockSource::new(network.name.clone(), config)))
     }
 }

@@ -1,9 +1,13 @@
 //! Where a node keeps its index: a file of its own, or a database that it shares.
 
-use std::path::Path;
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 use alive_core::backend::{SharedBlockSource, SharedStorage, SharedStreamStore};
 use alive_node::{Backends, PostgresStore, PostgresStoreConfig, SharedChunkCache, SqliteStore};
+use anyhow::Context as _;
 
 /// Where the index is.
 #[derive(Clone, Debug, clap::Args)]
@@ -30,6 +34,10 @@ pub(crate) struct IndexArgs {
         value_parser = clap::value_parser!(u16).range(1..=1000)
     )]
     store_connections: u16,
+    /// File of certificate authorities, in PEM, that may vouch for that database besides those of the system. With
+    /// `sslmode=require` in its address the connection is encrypted, and the server must prove to be that host.
+    #[arg(long, env = "ALIVE_NODE_STORE_CA", value_name = "FILE", requires = "store")]
+    store_ca: Option<PathBuf>,
     /// Serve from that database and never index.
     #[arg(long, env = "ALIVE_NODE_READER", requires = "store")]
     reader: bool,
@@ -56,9 +64,12 @@ impl IndexArgs {
                 (Store::Own(index.clone()), index)
             }
             Some(address) => {
-                let config = PostgresStoreConfig::new(address)?
+                let mut config = PostgresStoreConfig::new(address)?
                     .schema(&self.store_schema)?
                     .connections(self.store_connections.into());
+                if let Some(file) = &self.store_ca {
+                    config = config.trust(&authorities(file)?)?;
+                }
                 let store = PostgresStore::open(config).await?;
                 (Store::Shared(store), SqliteStore::open(data.join("chunks.sqlite"))?)
             }
@@ -89,4 +100,9 @@ impl Index {
         let sources = sources.into_iter().filter(|_| !self.reader);
         sources.fold(backends.chunks(self.chunks), Backends::source)
     }
+}
+
+/// Certificate authorities for a database.
+pub(crate) fn authorities(file: &Path) -> anyhow::Result<Vec<u8>> {
+    fs::read(file).with_context(|| file.display().to_string())
 }

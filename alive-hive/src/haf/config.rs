@@ -1,9 +1,9 @@
 //! Settings of a [`HafBlockSource`](super::HafBlockSource).
 
-use std::{str::FromStr as _, time::Duration};
+use std::time::Duration;
 
 use alive_core::{DEFAULT_CUSTOM_JSON_ID, Excerpt};
-use tokio_postgres::config::SslMode;
+use alive_postgres::{Server, ServerError};
 
 /// Settings of a [`HafBlockSource`](super::HafBlockSource).
 ///
@@ -19,7 +19,7 @@ use tokio_postgres::config::SslMode;
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct HafBlockSourceConfig {
-    pub(super) connection: tokio_postgres::Config,
+    pub(super) server: Server,
     pub(super) context: Box<str>,
     pub(super) schema: Box<str>,
     /// The id of the custom operations to read.
@@ -49,35 +49,15 @@ impl HafBlockSourceConfig {
     /// Most blocks of one range.
     pub const MAX_BATCH: u32 = 100_000;
 
-    /// Settings with HAF's database at `connection`: a `postgresql://` address or the `key=value` form of libpq. A
-    /// host that begins with `/` is the folder of a Unix socket.
-    ///
-    /// Connect to the server itself, or through a pooler in session mode: settings and transactions belong to a session.
+    /// Settings with HAF's database at `connection`, in a form of [`Server::parse`]. Connect to the server itself, or through
+    /// a pooler in session mode: settings and transactions belong to a session.
     ///
     /// # Errors
-    /// [`HafConfigError::Connection`] if the text is not of that form, [`HafConfigError::Tls`] if it asks for TLS.
+    /// [`HafConfigError::Server`] if the text is not of that form.
     pub fn new(connection: &str) -> Result<Self, HafConfigError> {
-        let mut connection = tokio_postgres::Config::from_str(connection)
-            .map_err(|error| HafConfigError::Connection(why(&error)))?;
-        if connection.get_ssl_mode() == SslMode::Require {
-            return Err(HafConfigError::Tls);
-        }
-        if connection.get_hosts().is_empty() && connection.get_hostaddrs().is_empty() {
-            return Err(HafConfigError::Connection("it names no host".into()));
-        }
-        connection.ssl_mode(SslMode::Disable);
-        if connection.get_application_name().is_none() {
-            connection.application_name("alive");
-        }
-        if connection.get_connect_timeout().is_none() {
-            connection.connect_timeout(Duration::from_secs(10));
-        }
-        // A server that vanished without a word is noticed within a minute and a half.
-        connection.keepalives_idle(Duration::from_secs(30));
-        connection.keepalives_interval(Duration::from_secs(10));
-        connection.keepalives_retries(6);
+        let server = Server::parse(connection)?;
         Ok(Self {
-            connection,
+            server,
             context: "alive".into(),
             schema: "alive".into(),
             custom_json_id: DEFAULT_CUSTOM_JSON_ID.into(),
@@ -90,6 +70,14 @@ impl HafBlockSourceConfig {
             statement_timeout: Duration::from_mins(2),
             apply_timeout: Duration::from_mins(5),
         })
+    }
+
+    /// Trusts the certificate authorities of this PEM text, besides those of the system, where the connection is encrypted.
+    ///
+    /// # Errors
+    /// [`HafConfigError::Server`] if it holds no certificate, or something that is none.
+    pub fn trust(self, pem: &[u8]) -> Result<Self, HafConfigError> {
+        Ok(Self { server: self.server.trust(pem)?, ..self })
     }
 
     /// Sets the name of the context, `alive` by default. It is created when it is not there.
@@ -168,9 +156,6 @@ impl HafBlockSourceConfig {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum HafConfigError {
-    /// The connection text cannot be used. The text itself is not repeated: it may hold a password.
-    #[error("connection to HAF: {0}")]
-    Connection(Box<str>),
     /// A name that HAF or this crate does not take.
     #[error(
         "{what} {name}: 1 to {max} lower-case letters, digits and underscores, no digit first",
@@ -182,11 +167,9 @@ pub enum HafConfigError {
         /// The name.
         name: Excerpt,
     },
-    /// The connection must be encrypted, which this client cannot do.
-    #[error(
-        "connection to HAF: sslmode=require is not supported; use a Unix socket, the same host, or a tunnel"
-    )]
-    Tls,
+    /// The connection text or the certificate authorities cannot be used.
+    #[error(transparent)]
+    Server(#[from] ServerError),
 }
 
 /// A name that can stand in SQL as it is.
@@ -201,42 +184,16 @@ fn checked(what: &'static str, name: &str) -> Result<Box<str>, HafConfigError> {
     }
 }
 
-/// The cause of a connection text's error, which names a key of it and no value.
-fn why(error: &tokio_postgres::Error) -> Box<str> {
-    let cause = std::error::Error::source(error);
-    cause.map_or_else(|| error.to_string(), ToString::to_string).into()
-}
-
 #[cfg(test)]
 mod tests {
     use rstest::rstest;
 
     use super::*;
 
-    #[rstest]
-    #[case("postgresql://alive:secret@127.0.0.1:5433/haf_block_log")]
-    #[case("postgres://alive@localhost/haf?sslmode=prefer")]
-    #[case("postgresql://alive@%2Fvar%2Frun%2Fpostgresql/haf")]
-    #[case("host=/var/run/postgresql user=alive dbname=haf sslmode=disable")]
-    fn addresses_and_keys_are_taken(#[case] text: &str) {
-        assert!(HafBlockSourceConfig::new(text).is_ok());
-    }
-
-    #[rstest]
-    #[case("postgresql://alive@localhost/haf?sslmode=require", HafConfigError::Tls)]
-    #[case("user=alive dbname=haf", HafConfigError::Connection("it names no host".into()))]
-    fn what_cannot_work_is_refused_at_once(#[case] text: &str, #[case] want: HafConfigError) {
-        assert_eq!(HafBlockSourceConfig::new(text).unwrap_err(), want);
-    }
-
-    #[rstest]
-    #[case("host=localhost port=secret")]
-    #[case("host=localhost password='secret")]
-    #[case("postgresql://alive:secret@localhost:x/haf")]
-    #[case("host=localhost secret")]
-    fn neither_errors_nor_debug_repeat_a_password(#[case] text: &str) {
-        let error = HafBlockSourceConfig::new(text).unwrap_err();
-        assert!(!format!("{error} {error:?}").contains("secret"), "{error}");
+    #[test]
+    fn what_is_no_connection_is_refused_and_no_password_told() {
+        let refused = HafBlockSourceConfig::new("user=alive dbname=haf password=secret");
+        assert!(matches!(refused, Err(HafConfigError::Server(_))));
         let config = HafBlockSourceConfig::new("postgresql://alive:secret@localhost/haf").unwrap();
         assert!(!format!("{config:?}").contains("secret"));
     }

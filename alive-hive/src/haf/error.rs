@@ -19,7 +19,7 @@ pub enum HafError {
     BlockGone(u32),
     /// There is no connection to the database.
     #[error("connecting to HAF's database failed")]
-    Connect(#[source] tokio_postgres::Error),
+    Connect(#[from] alive_postgres::ConnectError),
     /// The context is there, but it gives reversible blocks.
     #[error("context {0} is a forking one; name another, or remove it")]
     ForkingContext(Box<str>),
@@ -53,11 +53,8 @@ impl HafError {
             | Self::ForeignSchema { .. }
             | Self::ForkingContext(_)
             | Self::NoHaf => false,
-            Self::Connect(error) | Self::Statement(_, error) => match error.code() {
-                // What the server will say again: no such object, no right, no such user or database.
-                Some(code) => !matches!(class(code), "0A" | "28" | "2D" | "3D" | "3F" | "42"),
-                None => true,
-            },
+            Self::Connect(error) => error.code().is_none_or(may_change),
+            Self::Statement(_, error) => error.code().is_none_or(may_change),
         }
     }
 
@@ -85,6 +82,11 @@ impl HafError {
             SourceError::Refused { backend, source }
         }
     }
+}
+
+/// Whether it is not what the server will say again: no such object, no right, no such user or database.
+fn may_change(code: &SqlState) -> bool {
+    !matches!(class(code), "0A" | "28" | "2D" | "3D" | "3F" | "42")
 }
 
 fn class(code: &SqlState) -> &str {

@@ -4,7 +4,7 @@ use std::{future::Future, pin::pin, time::Duration};
 
 use futures_util::StreamExt as _;
 use tokio::{task::JoinHandle, time};
-use tokio_postgres::{Client, NoTls, Row, SimpleQueryMessage, types::ToSql};
+use tokio_postgres::{Client, Row, SimpleQueryMessage, types::ToSql};
 
 use super::{config::HafBlockSourceConfig, error::HafError};
 
@@ -28,8 +28,7 @@ pub(super) type Parameter<'a> = &'a (dyn ToSql + Sync);
 impl Session {
     /// Connects. Every bound is the server's, so that it holds when we are gone.
     pub(super) async fn open(config: &HafBlockSourceConfig) -> Result<Self, HafError> {
-        let (client, connection) =
-            config.connection.connect(NoTls).await.map_err(HafError::Connect)?;
+        let (client, connection) = config.server.connect().await?;
         // What ends the connection, its statements say as well.
         let driver = tokio::spawn(async move {
             if let Err(error) = connection.await {

@@ -28,13 +28,24 @@ impl Server {
 
     /// The same with further options, which win.
     pub(crate) fn start_with(options: &str) -> Self {
+        Self::start_after(|_| options.to_owned())
+    }
+
+    /// The same, the options being made after the folder, which may get files that only the server can read.
+    pub(crate) fn start_after(prepare: impl FnOnce(&Path) -> String) -> Self {
         let folder = tempfile::Builder::new().prefix("haf-").tempdir().unwrap();
         let user =
             (id("-u", None) == 0).then(|| (id("-u", Some("nobody")), id("-g", Some("nobody"))));
         if let Some((user, group)) = user {
             chown(folder.path(), Some(user), Some(group)).unwrap();
         }
-        let server = Self { folder, programs: programs(), user, options: options.to_owned() };
+        let options = prepare(folder.path());
+        if let Some((user, group)) = user {
+            for file in fs::read_dir(folder.path()).unwrap() {
+                chown(file.unwrap().path(), Some(user), Some(group)).unwrap();
+            }
+        }
+        let server = Self { folder, programs: programs(), user, options };
         let data = server.data();
         server.run("initdb", &["-D", &data, "-U", "haf", "-A", "trust", "-E", "UTF8", "--no-sync"]);
         server.start_again();

@@ -11,3 +11,4 @@ mod schema;
 #[path = "../../../alive-hive/tests/haf/server.rs"]
 mod server;
 mod suite;
+mod tls;

@@ -1,9 +1,9 @@
 //! Settings of a [`PostgresStore`](super::PostgresStore).
 
-use std::{str::FromStr as _, time::Duration};
+use std::time::Duration;
 
 use alive_core::Excerpt;
-use tokio_postgres::config::SslMode;
+use alive_postgres::{Server, ServerError};
 
 /// Settings of a [`PostgresStore`](super::PostgresStore).
 ///
@@ -16,7 +16,7 @@ use tokio_postgres::config::SslMode;
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct PostgresStoreConfig {
-    pub(super) connection: tokio_postgres::Config,
+    pub(super) server: Server,
     pub(super) schema: Box<str>,
     /// How many connections read beside each other, at least one. One more listens, and one more writes for each network
     /// that this process leads.
@@ -36,35 +36,15 @@ impl PostgresStoreConfig {
     /// Longest name of a schema, in bytes: what `PostgreSQL` keeps of a name.
     pub const MAX_SCHEMA: usize = 63;
 
-    /// Settings with the database at `connection`: a `postgresql://` address or the `key=value` form of libpq. A host that
-    /// begins with `/` is the folder of a Unix socket. Several hosts are tried in their order.
-    ///
-    /// Connect to the server itself, or through a pooler in session mode: locks and settings belong to a session.
+    /// Settings with the database at `connection`, in a form of [`Server::parse`]. Connect to the server itself, or through a
+    /// pooler in session mode: locks and settings belong to a session.
     ///
     /// # Errors
-    /// [`PostgresConfigError::Connection`] if the text is not of that form, [`PostgresConfigError::Tls`] if it asks for TLS.
+    /// [`PostgresConfigError::Server`] if the text is not of that form.
     pub fn new(connection: &str) -> Result<Self, PostgresConfigError> {
-        let mut connection = tokio_postgres::Config::from_str(connection)
-            .map_err(|error| PostgresConfigError::Connection(why(&error)))?;
-        if connection.get_ssl_mode() == SslMode::Require {
-            return Err(PostgresConfigError::Tls);
-        }
-        if connection.get_hosts().is_empty() && connection.get_hostaddrs().is_empty() {
-            return Err(PostgresConfigError::Connection("it names no host".into()));
-        }
-        connection.ssl_mode(SslMode::Disable);
-        if connection.get_application_name().is_none() {
-            connection.application_name("alive");
-        }
-        if connection.get_connect_timeout().is_none() {
-            connection.connect_timeout(Duration::from_secs(5));
-        }
-        // A server that vanished without a word is noticed within half a minute.
-        connection.keepalives_idle(Duration::from_secs(10));
-        connection.keepalives_interval(Duration::from_secs(5));
-        connection.keepalives_retries(3);
+        let server = Server::parse(connection)?;
         Ok(Self {
-            connection,
+            server,
             schema: "alive_index".into(),
             connections: 8,
             statement_timeout: Duration::from_secs(30),
@@ -72,6 +52,14 @@ impl PostgresStoreConfig {
             takeover_interval: Duration::from_secs(1),
             poll_interval: Duration::from_secs(1),
         })
+    }
+
+    /// Trusts the certificate authorities of this PEM text, besides those of the system, where the connection is encrypted.
+    ///
+    /// # Errors
+    /// [`PostgresConfigError::Server`] if it holds no certificate, or something that is none.
+    pub fn trust(self, pem: &[u8]) -> Result<Self, PostgresConfigError> {
+        Ok(Self { server: self.server.trust(pem)?, ..self })
     }
 
     /// Sets the schema that holds the tables, `alive_index` by default. It is made when it is not there, and may be shared
@@ -125,26 +113,15 @@ impl PostgresStoreConfig {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum PostgresConfigError {
-    /// The connection text cannot be used. The text itself is not repeated: it may hold a password.
-    #[error("connection to PostgreSQL: {0}")]
-    Connection(Box<str>),
     /// A name that cannot stand in SQL as it is.
     #[error(
         "schema {0}: 1 to {max} lower-case letters, digits and underscores, no digit first, not pg_",
         max = PostgresStoreConfig::MAX_SCHEMA
     )]
     Schema(Excerpt),
-    /// The connection must be encrypted, which this client cannot do.
-    #[error(
-        "connection to PostgreSQL: sslmode=require is not supported; use a Unix socket, the same host, or a tunnel"
-    )]
-    Tls,
-}
-
-/// The cause of a connection text's error, which names a key of it and no value.
-fn why(error: &tokio_postgres::Error) -> Box<str> {
-    let cause = std::error::Error::source(error);
-    cause.map_or_else(|| error.to_string(), ToString::to_string).into()
+    /// The connection text or the certificate authorities cannot be used.
+    #[error(transparent)]
+    Server(#[from] ServerError),
 }
 
 #[cfg(test)]
@@ -153,30 +130,10 @@ mod tests {
 
     use super::*;
 
-    #[rstest]
-    #[case("postgresql://alive:secret@127.0.0.1:5433/alive")]
-    #[case("postgres://alive@first,second/alive?target_session_attrs=read-write")]
-    #[case("postgresql://alive@%2Fvar%2Frun%2Fpostgresql/alive")]
-    #[case("host=/var/run/postgresql user=alive dbname=alive sslmode=disable")]
-    fn addresses_and_keys_are_taken(#[case] text: &str) {
-        assert!(PostgresStoreConfig::new(text).is_ok());
-    }
-
-    #[rstest]
-    #[case("postgresql://alive@localhost/alive?sslmode=require", PostgresConfigError::Tls)]
-    #[case("user=alive dbname=alive", PostgresConfigError::Connection("it names no host".into()))]
-    fn what_cannot_work_is_refused_at_once(#[case] text: &str, #[case] want: PostgresConfigError) {
-        assert_eq!(PostgresStoreConfig::new(text).unwrap_err(), want);
-    }
-
-    #[rstest]
-    #[case("host=localhost port=secret")]
-    #[case("host=localhost password='secret")]
-    #[case("postgresql://alive:secret@localhost:x/alive")]
-    #[case("host=localhost secret")]
-    fn neither_errors_nor_debug_repeat_a_password(#[case] text: &str) {
-        let error = PostgresStoreConfig::new(text).unwrap_err();
-        assert!(!format!("{error} {error:?}").contains("secret"), "{error}");
+    #[test]
+    fn what_is_no_connection_is_refused_and_no_password_told() {
+        let refused = PostgresStoreConfig::new("user=alive dbname=alive password=secret");
+        assert!(matches!(refused, Err(PostgresConfigError::Server(_))));
         let config = PostgresStoreConfig::new("postgresql://alive:secret@localhost/alive").unwrap();
         assert!(!format!("{config:?}").contains("secret"));
     }

@@ -23,7 +23,7 @@ pub enum PostgresStoreError {
     Busy(Duration),
     /// There is no connection to the server.
     #[error("connecting to PostgreSQL failed")]
-    Connect(#[source] tokio_postgres::Error),
+    Connect(#[from] alive_postgres::ConnectError),
     /// Connecting failed a moment ago, and it is not time yet for another attempt.
     #[error("PostgreSQL could not be reached a moment ago, the next attempt is in {0:?}")]
     Down(Duration),

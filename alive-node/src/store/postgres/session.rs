@@ -11,7 +11,7 @@ use std::{
 
 use futures_util::StreamExt as _;
 use tokio::{sync::Notify, task::JoinHandle, time};
-use tokio_postgres::{AsyncMessage, Client, NoTls, Row, Statement, types::ToSql};
+use tokio_postgres::{AsyncMessage, Client, Row, Statement, types::ToSql};
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -57,10 +57,9 @@ impl Session {
         role: Role,
     ) -> Result<Self, PostgresStoreError> {
         // The bound of the settings is that of the socket alone; a server that hangs would take us on for ever.
-        let connected = time::timeout(CONNECT_TIMEOUT, config.connection.connect(NoTls)).await;
-        let (client, mut connection) = connected
-            .map_err(|_| PostgresStoreError::Silent(CONNECT_TIMEOUT))?
-            .map_err(PostgresStoreError::Connect)?;
+        let connected = time::timeout(CONNECT_TIMEOUT, config.server.connect()).await;
+        let (client, mut connection) =
+            connected.map_err(|_| PostgresStoreError::Silent(CONNECT_TIMEOUT))??;
         let (ended, told) = (CancellationToken::new(), Arc::new(Notify::new()));
         let (guard, tell) = (ended.clone().drop_guard(), Arc::clone(&told));
         let driver = tokio::spawn(async move {
