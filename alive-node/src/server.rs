@@ -1,41 +1,19 @@
-//! Connections and their limits.
-//!
-//! Own loop over hyper, because the ready-made one of axum has no time limit for the head of a request: a client that
-//! sends a byte a minute would hold its connection for ever.
+//! Connections, and what is done with those that come.
 
-use std::{net::IpAddr, sync::Arc, time::Duration};
+use std::{net::SocketAddr, sync::Arc};
 
-use axum::Router;
+use alive_serve::Limits;
+use axum::{Router, extract::Request};
 use futures_util::{FutureExt as _, future::Either};
-use hyper::{
-    Request,
-    body::Incoming,
-    server::conn::http1,
-    service::{Service as _, service_fn},
-};
-use hyper_util::{
-    rt::{TokioIo, TokioTimer},
-    server::graceful::GracefulShutdown,
-    service::TowerToHyperService,
-};
-use tokio::{
-    net::{TcpListener, TcpStream},
-    sync::{OwnedSemaphorePermit, Semaphore},
-};
-use tokio_io_timeout::TimeoutStream;
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
 
 use crate::{
     api::Express,
     config::ServerLimits,
     metrics::Metrics,
-    visitors::{Peer, Place, Visitors},
+    visitors::{Peer, Visitors},
 };
-
-/// Most headers that a request may have.
-const MAX_HEADERS: usize = 64;
-/// The wait after the system has refused a connection: mostly too many files are open.
-const ACCEPT_WAIT: Duration = Duration::from_millis(100);
 
 /// Serves any routes over HTTP/1.1 within `limits` until it is cancelled, and then what is under way for a while: the
 /// server of a [`Node`](crate::Node), for programs that show something else beside it.
@@ -70,100 +48,50 @@ pub(crate) async fn serve_visitors(
     metrics: Metrics,
     cancel: CancellationToken,
 ) {
-    let server = Server { express, router, graceful: GracefulShutdown::new(), limits, metrics };
-    let permits = Arc::new(Semaphore::new(server.limits.connections));
-    let connections = TaskTracker::new();
-    while let Some(Some((stream, peer, permit))) =
-        cancel.run_until_cancelled(accept(&listener, &permits)).await
-    {
-        match visitors.connect(peer) {
-            Some(place) => {
-                connections.spawn(server.connection(stream, peer, (permit, place)));
-            }
-            // It is closed without a word: an answer would cost more than the connection.
-            None => server.metrics.refused(),
+    let admit = |address: SocketAddr| {
+        let peer = address.ip();
+        let Some(place) = visitors.connect(peer) else {
+            metrics.refused();
+            return None;
+        };
+        Some((Peer(peer), (place, metrics.connected())))
+    };
+    let answer = move |mut request: Request<_>, peer: &Peer| match &express {
+        Some(express) if Express::takes(&request) => {
+            Either::Left(express.answer(request, peer.0).map(Ok))
         }
-    }
-    drop(listener);
-    let grace = server.limits.shutdown_grace;
-    if tokio::time::timeout(grace, server.graceful.shutdown()).await.is_err() {
-        tracing::warn!(open = connections.len(), "connections broken off");
-    }
+        _ => {
+            request.extensions_mut().insert(*peer);
+            Either::Right(alive_serve::route(&router, request))
+        }
+    };
+    alive_serve::serve_with(
+        alive_serve::tcp(listener),
+        answer,
+        connection_limits(&limits),
+        admit,
+        cancel,
+    )
+    .await;
 }
 
-/// The next connection and its place among the open ones; `None` is impossible while the listener is there.
-async fn accept(
-    listener: &TcpListener,
-    permits: &Arc<Semaphore>,
-) -> Option<(TcpStream, IpAddr, OwnedSemaphorePermit)> {
-    let permit = Arc::clone(permits).acquire_owned().await.ok()?;
-    loop {
-        match listener.accept().await {
-            Ok((stream, peer)) => return Some((stream, peer.ip(), permit)),
-            Err(error) => {
-                tracing::warn!(%error, "a connection cannot be taken");
-                tokio::time::sleep(ACCEPT_WAIT).await;
-            }
-        }
-    }
-}
-
-struct Server {
-    express: Option<Express>,
-    router: Router,
-    graceful: GracefulShutdown,
-    limits: ServerLimits,
-    metrics: Metrics,
-}
-
-impl Server {
-    /// Serves one connection. It ends with an error that concerns the client only.
-    fn connection(
-        &self,
-        stream: TcpStream,
-        peer: IpAddr,
-        place: (OwnedSemaphorePermit, Place),
-    ) -> impl Future<Output = ()> + Send + 'static {
-        // Small answers, such as a playlist that has not changed, should not wait for more.
-        if let Err(error) = stream.set_nodelay(true) {
-            tracing::debug!(%error, "a connection keeps its delay");
-        }
-        let mut stream = TimeoutStream::new(stream);
-        stream.set_write_timeout(Some(self.limits.write_timeout));
-        let express = self.express.clone();
-        let service = TowerToHyperService::new(self.router.clone());
-        let connection = http1::Builder::new()
-            .timer(TokioTimer::new())
-            .header_read_timeout(self.limits.head_timeout)
-            .max_buf_size(self.limits.head_bytes)
-            .max_headers(MAX_HEADERS)
-            .serve_connection(
-                TokioIo::new(Box::pin(stream)),
-                service_fn(move |mut request: Request<Incoming>| match &express {
-                    Some(express) if Express::takes(&request) => {
-                        Either::Left(express.answer(request, peer).map(Ok))
-                    }
-                    _ => {
-                        request.extensions_mut().insert(Peer(peer));
-                        Either::Right(service.call(request))
-                    }
-                }),
-            );
-        let connected = self.metrics.connected();
-        let connection = self.graceful.watch(connection);
-        async move {
-            if let Err(error) = connection.await {
-                tracing::debug!(%error, "connection ended");
-            }
-            drop((place, connected));
-        }
-    }
+/// What concerns connections, whoever is at their other end.
+fn connection_limits(limits: &ServerLimits) -> Limits {
+    Limits::default()
+        .connections(limits.connections)
+        .head_bytes(limits.head_bytes)
+        .head_timeout(limits.head_timeout)
+        .write_timeout(limits.write_timeout)
+        .grace(limits.shutdown_grace)
 }
 
 #[cfg(test)]
 mod tests {
     use axum::routing::get;
-    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::{
+        io::{AsyncReadExt as _, AsyncWriteExt as _},
+        net::TcpStream,
+    };
 
     use super::*;
 

@@ -4,4 +4,4 @@ mod limits;
 mod server;
 
 pub use limits::Limits;
-pub use server::{anyone, serve, tcp};
+pub use server::{anyone, route, serve, serve_with, tcp};

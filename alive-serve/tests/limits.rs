@@ -10,8 +10,13 @@ use std::{
     time::Duration,
 };
 
-use alive_serve::{Limits, anyone, serve, tcp};
-use axum::{Router, extract::ConnectInfo, routing::get};
+use alive_serve::{Limits, anyone, route, serve, serve_with, tcp};
+use axum::{
+    Router,
+    extract::{ConnectInfo, Request},
+    response::IntoResponse as _,
+    routing::get,
+};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::{TcpListener, TcpStream},
@@ -78,6 +83,39 @@ async fn handlers_know_who_asks() {
     assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
     assert!(answer.ends_with(&stream.local_addr().unwrap().to_string()), "{answer}");
     server.stop().await;
+}
+
+#[tokio::test]
+async fn some_requests_go_another_way_than_the_router() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let stop = CancellationToken::new();
+    let router = Router::new().route("/far", get(|| async { "by the router" }));
+    let answer = move |request: Request<_>, peer: &ConnectInfo<SocketAddr>| {
+        let shortly = format!("at once to {}", peer.0).into_response();
+        let routed = (request.uri().path() != "/").then(|| route(&router, request));
+        async move {
+            match routed {
+                Some(routed) => routed.await,
+                None => Ok(shortly),
+            }
+        }
+    };
+    let served = serve_with(tcp(listener), answer, Limits::default(), anyone, stop.clone());
+    let task = tokio::spawn(served);
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    let own = stream.local_addr().unwrap();
+    let answer = ask(&mut stream).await;
+    assert!(answer.ends_with(&format!("at once to {own}")), "{answer}");
+    for (path, want) in [("/far", "by the router"), ("/nowhere", "content-length: 0\r\n")] {
+        let head = format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        stream.write_all(head.as_bytes()).await.unwrap();
+        let answer = rest(&mut stream).await;
+        assert!(answer.contains(want), "{path}: {answer}");
+    }
+    stop.cancel();
+    task.await.unwrap();
 }
 
 #[tokio::test]
