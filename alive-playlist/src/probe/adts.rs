@@ -1,6 +1,6 @@
 //! AAC in ADTS frames: codec, sampling, and how many samples there are.
 
-use super::track::CodecId;
+use super::codec::CodecId;
 
 /// Bytes of a frame header, without its optional checksum.
 const HEAD: usize = 7;

@@ -26,17 +26,22 @@ pub fn probe_ts(data: &[u8]) {
     FrameCounter::new().push(data);
 }
 
-/// Reads `data` as an initialisation section and measures it as a fragment of itself and of a recording of our own.
+/// Reads `data` as an initialisation section with a segment behind it, and measures it by what it says itself.
 ///
 /// # Panics
 /// When a probe breaks one of its promises.
 pub fn probe_mp4(data: &[u8]) {
     let Ok(init) = InitProbe::read(data) else { return };
-    if let Ok(probe) = init.probe_fragment(data) {
-        assert_eq!(probe.size, data.len(), "every byte counts");
-        assert!(probe.video.is_some() || probe.audio.is_some(), "something was measured");
-        let _ = probe.codecs();
-    }
+    let Ok(probe) = init.probe_fragment(data) else { return };
+    assert_eq!(probe.size, data.len(), "every byte counts");
+    assert!(probe.video.is_some() || probe.audio.is_some(), "something was measured");
+    assert!(probe.duration.is_none_or(|duration| !duration.is_zero()), "no time is no duration");
+    assert!(matches!(probe.container, Container::Fmp4 { fragments: 1.., .. }), "no fragment");
+    let has_pictures = probe.video.as_ref().is_none_or(|video| video.frames > 0);
+    assert!(has_pictures || !probe.starts_with_key_frame, "a key frame where no picture is");
+    let codecs = probe.codecs().unwrap_or_default();
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b',' | b'-');
+    assert!(codecs.bytes().all(is_plain), "a text that no playlist may have: {codecs}");
 }
 
 fn check(data: &[u8]) {

@@ -1,6 +1,7 @@
 //! The sequence parameter set of H.264: profile, level, size of the picture.
 
-use super::track::{CodecId, Resolution};
+use super::codec::CodecId;
+use super::track::Resolution;
 
 /// Longest side of a picture in macroblocks of 16 pixels: that of level 6.2.
 /// Source: H.264, table A-1 and A.3.1 (square root of 8 times 139264).
@@ -21,7 +22,7 @@ impl Sps {
         let mut bits = BitReader::new(nal.get(1..)?);
         let (profile, constraints, level) = (bits.byte()?, bits.byte()?, bits.byte()?);
         Some(Self {
-            codec: CodecId::Avc { profile, constraints, level },
+            codec: CodecId::Avc { profile, constraints, level, in_band: false },
             resolution: read_resolution(&mut bits, profile),
         })
     }

@@ -26,6 +26,7 @@
 mod adts;
 mod audio;
 mod clock;
+mod codec;
 mod continuation;
 #[doc(hidden)]
 pub mod fuzzing;
@@ -43,13 +44,12 @@ mod video;
 use std::time::Duration;
 
 pub use self::clock::MediaTime;
+pub use self::codec::CodecId;
 pub use self::continuation::{
     Break, Continuity, TOLERANCE, agrees, duration_from_next, is_continuation,
 };
 pub use self::mp4::InitProbe;
-pub use self::track::{
-    AudioFamily, AudioTrack, CodecId, Fingerprint, Resolution, VideoFamily, VideoTrack,
-};
+pub use self::track::{AudioFamily, AudioTrack, Fingerprint, Resolution, VideoFamily, VideoTrack};
 
 /// What was found in a segment.
 ///
@@ -103,6 +103,9 @@ pub enum Container {
     Fmp4 {
         /// How many.
         fragments: u64,
+        /// How often a track's samples in a fragment begin at another time than those of the fragment before it end.
+        /// A good segment has none.
+        breaks: u64,
     },
     /// MPEG transport stream.
     MpegTs(TsStats),
@@ -159,6 +162,9 @@ pub enum ProbeError {
     /// It is no initialisation section of MP4.
     #[error("no movie box")]
     NoMovie,
+    /// Samples of MP4 are announced that are not in the segment.
+    #[error("the segment does not have the samples that it announces")]
+    NoSamples,
     /// There is no program association table that is whole and names a program.
     #[error("no valid program association table")]
     NoPat,

@@ -120,6 +120,25 @@ impl HeadScanner {
     }
 }
 
+/// Whether a sample of MP4, whose units stand behind their lengths of so many bytes, is a picture that can be decoded
+/// without any other. A sample without a picture is none. `None` for families whose units are of another form.
+pub(super) fn sample_is_key(family: VideoFamily, length: usize, sample: &[u8]) -> Option<bool> {
+    if !matches!(family, VideoFamily::H264 | VideoFamily::Hevc) {
+        return None;
+    }
+    let mut rest = sample;
+    while let Some((bytes, behind)) = rest.split_at_checked(length) {
+        let len = bytes.iter().fold(0_usize, |len, byte| len << 8 | usize::from(*byte));
+        let Some((unit, behind)) = behind.split_at_checked(len) else { break };
+        match unit.first().map(|header| unit_type(family, *header)) {
+            Some(UnitType::KeySlice) => return Some(true),
+            Some(UnitType::Slice) => return Some(false),
+            _ => rest = behind,
+        }
+    }
+    Some(false)
+}
+
 /// The type in the first header byte. Sources: spec/hls.md, section 9, "Keyframe start"; H.264,
 /// table 7-1; H.265, table 7-1.
 ///
@@ -142,7 +161,7 @@ const fn unit_type(family: VideoFamily, header: u8) -> UnitType {
             33 => UnitType::Sps,
             _ => UnitType::Other,
         },
-        VideoFamily::Other(_) => UnitType::Other,
+        VideoFamily::Av1 | VideoFamily::Other(_) | VideoFamily::Vp9 => UnitType::Other,
     }
 }
 
@@ -207,6 +226,26 @@ mod tests {
         scanner.start_unit();
         scanner.give_up();
         scanner.push(b"\0\0\x01\x65", |found| panic!("{found:?}"));
+    }
+
+    #[test]
+    fn a_sample_is_a_key_if_its_first_slice_is() {
+        let sample = |units: &[&[u8]]| -> Vec<u8> {
+            let unit = |unit: &&[u8]| [&[0, u8::try_from(unit.len()).unwrap()][..], unit].concat();
+            units.iter().flat_map(unit).collect()
+        };
+        let is_key = |family, units: &[&[u8]]| sample_is_key(family, 2, &sample(units));
+        let h264 = VideoFamily::H264;
+        assert_eq!(is_key(h264, &[&[9, 1], &[0x67, 1], &[0x65, 8], &[0x41]]), Some(true));
+        assert_eq!(is_key(h264, &[&[6, 1], &[0x41, 8], &[0x65]]), Some(false));
+        assert_eq!(is_key(h264, &[&[0x67, 1], &[]]), Some(false), "there is no picture");
+        assert_eq!(is_key(VideoFamily::Hevc, &[&[0x46, 1], &[0x26, 1]]), Some(true));
+        assert_eq!(is_key(VideoFamily::Hevc, &[&[0x2a, 1]]), Some(false));
+        assert_eq!(is_key(VideoFamily::Av1, &[&[0x12]]), None);
+        // A unit that says that it is longer than the sample is not looked into.
+        assert_eq!(sample_is_key(h264, 4, &[0, 0, 0, 2, 0x65]), Some(false));
+        assert_eq!(sample_is_key(h264, 4, &[0xff; 7]), Some(false));
+        assert_eq!(sample_is_key(h264, 1, &[]), Some(false));
     }
 
     proptest! {

@@ -2,20 +2,24 @@
 
 use std::fmt;
 
+use super::codec::CodecId;
+
 /// The video of a segment: the first video track that its table announces.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct VideoTrack {
     /// How the video is coded.
     pub family: VideoFamily,
-    /// Exact codec; `None` when the segment does not say, or for families other than H.264.
+    /// Exact codec; `None` when the segment does not say, and in transport streams for families
+    /// other than H.264.
     pub codec: Option<CodecId>,
-    /// Size of the shown picture; `None` when the segment does not say, or for families other than
-    /// H.264.
+    /// Size of the shown picture; `None` when the segment does not say, and in transport streams
+    /// for families other than H.264.
     pub resolution: Option<Resolution>,
-    /// Access units with a time stamp, one per PES packet as recorders write them.
+    /// Access units with a time stamp, one per PES packet as recorders write them; samples of MP4.
     pub frames: u64,
-    /// Of the first parameter sets (SPS) in the segment; H.264 and HEVC only.
+    /// Of the first parameter sets (SPS) in the segment, H.264 and HEVC only; in MP4 of the record
+    /// that sets up the decoder.
     pub first_sps: Option<Fingerprint>,
     /// Of the last parameter sets; differs from the first when the encoder was set up anew within
     /// the segment.
@@ -28,15 +32,16 @@ pub struct VideoTrack {
 pub struct AudioTrack {
     /// How the audio is coded.
     pub family: AudioFamily,
-    /// Exact codec; `None` when the segment does not say, or for families other than AAC.
+    /// Exact codec; `None` when the segment does not say, and in transport streams for families
+    /// other than AAC.
     pub codec: Option<CodecId>,
     /// Samples per second of one channel, as signalled (HE-AAC plays at twice of it).
     pub sample_rate: Option<u32>,
     /// Channels; `None` also when the stream describes them in a way of its own.
     pub channels: Option<u8>,
-    /// Whole ADTS frames; 0 for families other than AAC.
+    /// Whole ADTS frames, 0 for families other than AAC; samples of MP4.
     pub frames: u64,
-    /// Samples of one channel in those frames.
+    /// Samples of one channel in those frames; 0 where that is not known.
     pub samples: u64,
 }
 
@@ -51,25 +56,37 @@ impl AudioTrack {
     }
 }
 
-/// Family of video coding, by the stream type of the program table.
+/// Family of video coding, by the stream type of the program table or the sample entry of MP4.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum VideoFamily {
+    /// AV1, in MP4 only.
+    Av1,
     /// H.264 (AVC), stream type 0x1b.
     H264,
     /// H.265 (HEVC), stream type 0x24.
     Hevc,
-    /// Known to be video, not looked into: this stream type.
+    /// Known to be video, not looked into: this stream type, 0 in MP4.
     Other(u8),
+    /// VP9, in MP4 only.
+    Vp9,
 }
 
-/// Family of audio coding, by the stream type of the program table.
+/// Family of audio coding, by the stream type of the program table or the sample entry of MP4.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum AudioFamily {
     /// AAC in ADTS frames, stream type 0x0f.
     Aac,
-    /// Known to be audio, not looked into: this stream type.
+    /// AC-3, in MP4; in transport streams it is not looked into.
+    Ac3,
+    /// E-AC-3, in MP4; in transport streams it is not looked into.
+    Eac3,
+    /// FLAC, in MP4 only.
+    Flac,
+    /// Opus, in MP4 only.
+    Opus,
+    /// Known to be audio, not looked into: this stream type, 0 in MP4.
     Other(u8),
 }
 
@@ -93,45 +110,6 @@ impl StreamKind {
             // MPEG-1, MPEG-2, MPEG-4 part 2, VVC
             0x01 | 0x02 | 0x10 | 0x33 => Self::Video(VideoFamily::Other(stream_type)),
             _ => Self::Other,
-        }
-    }
-}
-
-/// A codec as playlists name it (RFC 6381): its `Display` is the text for `CODECS`.
-///
-/// ```
-/// use alive_playlist::probe::CodecId;
-///
-/// let main = CodecId::Avc { profile: 0x4d, constraints: 0x40, level: 0x15 };
-/// assert_eq!(main.to_string(), "avc1.4d4015");
-/// assert_eq!(CodecId::Aac { object_type: 2 }.to_string(), "mp4a.40.2");
-/// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum CodecId {
-    /// AAC.
-    Aac {
-        /// MPEG-4 audio object type; 2 is the usual low complexity (HE-AAC shows as 2 as well).
-        object_type: u8,
-    },
-    /// H.264.
-    Avc {
-        /// `profile_idc`.
-        profile: u8,
-        /// The constraint flags, as the byte they stand in.
-        constraints: u8,
-        /// `level_idc`: ten times the level.
-        level: u8,
-    },
-}
-
-impl fmt::Display for CodecId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Aac { object_type } => write!(f, "mp4a.40.{object_type}"),
-            Self::Avc { profile, constraints, level } => {
-                write!(f, "avc1.{profile:02x}{constraints:02x}{level:02x}")
-            }
         }
     }
 }

@@ -1,11 +1,12 @@
 //! The video track of a segment, as its packets come.
 
+use super::codec::CodecId;
 use super::h264::Sps;
 use super::nal::{Found, HeadScanner};
 use super::pes::PesReader;
 use super::psi::Track;
 use super::span::Span;
-use super::track::{CodecId, Fingerprint, Resolution, StreamKind, VideoFamily, VideoTrack};
+use super::track::{Fingerprint, Resolution, StreamKind, VideoFamily, VideoTrack};
 use super::ts::Packet;
 
 /// Reads the packets of the video PID.
