@@ -10,6 +10,7 @@ mod chatters;
 mod delivery;
 mod express;
 mod faults;
+mod fragments;
 mod gateway;
 mod halive;
 mod kill;
