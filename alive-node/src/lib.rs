@@ -46,7 +46,7 @@ pub use playlists::{
 };
 pub use presence::{Absence, Presence, PresenceConfig};
 #[cfg(feature = "stake")]
-pub use renditions::{Menu, MenuItem, RenditionConfig, RenditionDesk};
+pub use renditions::{Menu, MenuItem, RenditionConfig, RenditionDesk, SegmentBytes};
 pub use resolver::{ChunkState, Resolver, ResolverConfig, Urgency};
 pub use server::serve;
 pub use store::{ChunkCache, SharedChunkCache, SqliteStore, SqliteStoreError};

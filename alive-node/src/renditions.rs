@@ -4,9 +4,10 @@
 //! source's name. Its pushes have the sequence numbers and the `src` of the source and add renditions. So a push of
 //! theirs that names another `src` is a rendition of something else, and does not count.
 
+mod facts;
+
 use std::{
     collections::BTreeMap,
-    num::NonZeroU32,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
@@ -15,13 +16,12 @@ use alive_core::{
     backend::{SharedStreamStore, StoreError, StreamStore as _},
     timeline,
 };
-use alive_playlist::{MultivariantPlaylist, RenditionMeter, Uri, multivariant, probe::probe_ts};
 use alive_stake::{
     Admission, Facts, Fault, Promise, Record, RoundSet, SegmentFacts, rendition_link,
 };
-use percent_encoding::utf8_percent_encode;
 
-use crate::api::IN_PATH;
+pub use self::facts::SegmentBytes;
+use self::facts::facts;
 
 /// What a desk asks for, and how patient it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -158,8 +158,8 @@ impl RenditionDesk {
         Ok(Some(Menu { stream: id.clone(), items }))
     }
 
-    /// Checks what an account delivered against the source: both as segments in order, whole MPEG transport streams. Who
-    /// fails is struck out until the next round, and no more in the menu.
+    /// Checks what an account delivered against the source: both as segments in order, whole MPEG transport streams or whole
+    /// fragments of MP4 with their sections. Who fails is struck out until the next round, and no more in the menu.
     ///
     /// # Errors
     /// What is wrong.
@@ -168,11 +168,10 @@ impl RenditionDesk {
         id: &StreamId,
         quality: Quality,
         account: &AccountName,
-        source: &[impl AsRef<[u8]>],
-        rendition: &[impl AsRef<[u8]>],
+        source: &[SegmentBytes<'_>],
+        rendition: &[SegmentBytes<'_>],
     ) -> Result<(), Fault> {
-        let source: Vec<_> = source.iter().map(|bytes| facts(bytes.as_ref())).collect();
-        let rendition: Vec<_> = rendition.iter().map(|bytes| facts(bytes.as_ref())).collect();
+        let (source, rendition) = (facts(source), facts(rendition));
         let promise = promise(quality, &source);
         let facts = Facts { source: &source, rendition: &rendition, promise: &promise };
         self.state().admission.judge(id, quality, account, facts)
@@ -246,26 +245,6 @@ impl State {
     }
 }
 
-impl Menu {
-    /// The menu as a multivariant playlist. The addresses are relative to `/stream/{author}/{link}/menu.m3u8`.
-    ///
-    /// Bit rates are those that are usual for the quality, as nothing is measured here.
-    pub fn to_playlist(&self) -> MultivariantPlaylist<'static> {
-        let unmeasured = RenditionMeter::new(NonZeroU32::MIN);
-        multivariant(self.items.iter().filter_map(|item| {
-            let name = |text| utf8_percent_encode(text, IN_PATH);
-            let StreamId { account, link, .. } = &item.stream;
-            let query = match item.quality {
-                Quality::Src => String::new(),
-                quality => format!("?quality={quality}"),
-            };
-            let path =
-                format!("../../{}/{}.m3u8{query}", name(account.as_str()), name(link.as_str()));
-            Some((item.quality, Uri::new(path).ok()?, &unmeasured))
-        }))
-    }
-}
-
 /// The place of the source's last push that this stream has a rendition of; `None` when it has none, or when it says of
 /// another content that it is the source's.
 fn delivery(source: &Stream, theirs: &Stream, quality: Quality) -> Option<usize> {
@@ -291,14 +270,4 @@ fn promise(quality: Quality, source: &[SegmentFacts]) -> Promise {
         Ok(lines) => Promise::new(lines).codecs(families),
         Err(_) => Promise::default().codecs(families),
     }
-}
-
-fn facts(bytes: &[u8]) -> SegmentFacts {
-    let Ok(probe) = probe_ts(bytes) else { return SegmentFacts::unreadable() };
-    let Some(duration) = probe.duration else { return SegmentFacts::unreadable() };
-    let mut facts = SegmentFacts::new(duration, probe.starts_with_key_frame);
-    facts.height =
-        probe.video.as_ref().and_then(|video| video.resolution).map(|size| size.height.into());
-    facts.codecs = probe.codecs();
-    facts
 }

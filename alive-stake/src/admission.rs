@@ -55,10 +55,14 @@ type Job = (StreamId, Quality);
 pub struct Record {
     /// Checks without a fault.
     pub good: u64,
+    /// [`Fault::Break`].
+    pub broken: u64,
     /// [`Fault::Codec`].
     pub codec: u64,
     /// [`Fault::Count`].
     pub count: u64,
+    /// [`Fault::Damaged`].
+    pub damaged: u64,
     /// [`Fault::Duration`].
     pub duration: u64,
     /// [`Fault::KeyFrame`].
@@ -67,6 +71,8 @@ pub struct Record {
     pub missing: u64,
     /// [`Fault::Resolution`].
     pub resolution: u64,
+    /// [`Fault::Section`].
+    pub section: u64,
     /// [`Fault::Unreadable`].
     pub unreadable: u64,
 }
@@ -242,19 +248,34 @@ pub struct Facts<'a> {
 impl Record {
     /// All faults together.
     pub fn faults(&self) -> u64 {
-        let Self { good: _, codec, count, duration, key_frame, missing, resolution, unreadable } =
-            *self;
-        codec + count + duration + key_frame + missing + resolution + unreadable
+        let Self {
+            good: _,
+            broken,
+            codec,
+            count,
+            damaged,
+            duration,
+            key_frame,
+            missing,
+            resolution,
+            section,
+            unreadable,
+        } = *self;
+        let of_media = broken + codec + damaged + duration + key_frame + resolution;
+        of_media + count + missing + section + unreadable
     }
 
     fn of(&mut self, fault: &Fault) -> &mut u64 {
         match fault {
+            Fault::Break { .. } => &mut self.broken,
             Fault::Codec { .. } => &mut self.codec,
             Fault::Count { .. } => &mut self.count,
+            Fault::Damaged { .. } => &mut self.damaged,
             Fault::Duration { .. } => &mut self.duration,
             Fault::KeyFrame { .. } => &mut self.key_frame,
             Fault::Missing => &mut self.missing,
             Fault::Resolution { .. } => &mut self.resolution,
+            Fault::Section { .. } => &mut self.section,
             Fault::Unreadable { .. } => &mut self.unreadable,
         }
     }

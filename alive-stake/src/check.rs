@@ -18,17 +18,38 @@ pub struct SegmentFacts {
     pub height: Option<u64>,
     /// Codecs as a playlist lists them, such as `avc1.4d4015,mp4a.40.2`; `None` when they could not be told.
     pub codecs: Option<String>,
+    /// Whether nothing of it is missing within: no packets, and no time between its fragments.
+    pub is_intact: bool,
+    /// Whether it goes on where the segment before it ends, with the same tracks and codings; `None` for the first one, and
+    /// when one of the two could not be measured.
+    pub continues: Option<bool>,
+    /// Whether it needs an initialisation section that is none, so that nobody can play it.
+    pub lacks_section: bool,
 }
 
 impl SegmentFacts {
     /// A segment in which nothing could be measured.
     pub fn unreadable() -> Self {
-        Self { duration: None, starts_with_key_frame: false, height: None, codecs: None }
+        Self {
+            duration: None,
+            starts_with_key_frame: false,
+            height: None,
+            codecs: None,
+            is_intact: false,
+            continues: None,
+            lacks_section: false,
+        }
+    }
+
+    /// A fragment behind an initialisation section that is none.
+    pub fn without_section() -> Self {
+        Self { lacks_section: true, ..Self::unreadable() }
     }
 
     /// A segment that plays so long.
     pub fn new(duration: Duration, starts_with_key_frame: bool) -> Self {
-        Self { duration: Some(duration), starts_with_key_frame, height: None, codecs: None }
+        let duration = Some(duration);
+        Self { duration, starts_with_key_frame, is_intact: true, ..Self::unreadable() }
     }
 
     /// With a picture of so many lines.
@@ -41,6 +62,18 @@ impl SegmentFacts {
     #[must_use]
     pub fn codecs(self, codecs: impl Into<String>) -> Self {
         Self { codecs: Some(codecs.into()), ..self }
+    }
+
+    /// Whether nothing of it is missing within.
+    #[must_use]
+    pub fn intact(self, is_intact: bool) -> Self {
+        Self { is_intact, ..self }
+    }
+
+    /// Whether it goes on where the segment before it ends.
+    #[must_use]
+    pub fn continues(self, continues: bool) -> Self {
+        Self { continues: Some(continues), ..self }
     }
 }
 
@@ -72,6 +105,12 @@ impl Promise {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Fault {
+    /// A segment does not go on where the one before it ends, although the source's does.
+    #[error("segment {at} does not go on where the one before it ends")]
+    Break {
+        /// Which, counted from 0.
+        at: usize,
+    },
     /// A segment has other codecs than promised.
     #[error("segment {at} has other codecs than promised")]
     Codec {
@@ -85,6 +124,12 @@ pub enum Fault {
         got: usize,
         /// How many the source has.
         want: usize,
+    },
+    /// A segment lacks packets, or time between its fragments, that the source has.
+    #[error("segment {at} lacks some of its media")]
+    Damaged {
+        /// Which, counted from 0.
+        at: usize,
     },
     /// A segment plays for another time than the source's.
     #[error("segment {at} does not play as long as the source's")]
@@ -107,6 +152,12 @@ pub enum Fault {
         /// Which, counted from 0.
         at: usize,
     },
+    /// A segment is a fragment of MP4, and the initialisation section that it names is none.
+    #[error("segment {at} has no initialisation section that can be read")]
+    Section {
+        /// Which, counted from 0.
+        at: usize,
+    },
     /// A segment cannot be measured.
     #[error("segment {at} cannot be measured")]
     Unreadable {
@@ -116,7 +167,8 @@ pub enum Fault {
 }
 
 /// Compares a rendition's segments with the source's: as many, as long, each begins with a key frame, size and codecs are
-/// those promised. The first fault is told. A source that could not be measured says nothing about lengths.
+/// those promised, and nothing is missing within or between them that the source has. The first fault is told. A source
+/// that could not be measured says nothing about lengths, nor about what is missing.
 ///
 /// # Errors
 /// What is wrong.
@@ -148,6 +200,9 @@ fn check_segment(
     got: &SegmentFacts,
     promise: &Promise,
 ) -> Result<(), Fault> {
+    if got.lacks_section {
+        return Err(Fault::Section { at });
+    }
     let duration = got.duration.ok_or(Fault::Unreadable { at })?;
     if source.duration.is_some_and(|want| want.abs_diff(duration) > DURATION_TOLERANCE) {
         return Err(Fault::Duration { at });
@@ -163,6 +218,12 @@ fn check_segment(
     if !promise.codecs.is_empty() && !families.eq(promise.codecs.iter().map(String::as_str)) {
         return Err(Fault::Codec { at });
     }
+    if source.is_intact && !got.is_intact {
+        return Err(Fault::Damaged { at });
+    }
+    if source.continues == Some(true) && got.continues == Some(false) {
+        return Err(Fault::Break { at });
+    }
     Ok(())
 }
 
@@ -174,7 +235,7 @@ mod tests {
 
     fn good() -> SegmentFacts {
         let facts = SegmentFacts::new(Duration::from_secs(4), true);
-        facts.height(720).codecs("avc1.4d4015,mp4a.40.2")
+        facts.height(720).codecs("avc1.4d4015,mp4a.40.2").continues(true)
     }
 
     fn promise() -> Promise {
@@ -199,6 +260,9 @@ mod tests {
     #[case(good().codecs("hvc1.1.6.L93,mp4a.40.2"), Err(Fault::Codec { at: 1 }))]
     #[case(good().codecs("avc1.4d4015"), Err(Fault::Codec { at: 1 }))]
     #[case(SegmentFacts::unreadable(), Err(Fault::Unreadable { at: 1 }))]
+    #[case(SegmentFacts::without_section(), Err(Fault::Section { at: 1 }))]
+    #[case(good().intact(false), Err(Fault::Damaged { at: 1 }))]
+    #[case(good().continues(false), Err(Fault::Break { at: 1 }))]
     fn the_second_segment_decides(#[case] second: SegmentFacts, #[case] want: Result<(), Fault>) {
         assert_eq!(check_rendition(&[good(), good()], &[good(), second], &promise()), want);
     }
@@ -214,5 +278,10 @@ mod tests {
     #[test]
     fn an_unmeasured_source_blames_nobody() {
         assert_eq!(check_rendition(&[SegmentFacts::unreadable()], &[good()], &promise()), Ok(()));
+        let bad = good().intact(false).continues(false);
+        let bad = std::slice::from_ref(&bad);
+        assert_eq!(check_rendition(bad, bad, &promise()), Ok(()));
+        let unknown = SegmentFacts { continues: None, ..good() };
+        assert_eq!(check_rendition(&[unknown], &[good().continues(false)], &promise()), Ok(()));
     }
 }

@@ -89,7 +89,8 @@ impl Api {
         self.watch(&named(self.stream_of(path, suffix), query)?).await
     }
 
-    async fn watch(
+    /// The list that was named, or the answer.
+    pub(super) async fn watch(
         &self,
         Named { stream, quality, chain_only }: &Named,
     ) -> Result<Watched, Response> {

@@ -20,7 +20,7 @@ use super::{
     Api,
     encoding::Accepted,
     json,
-    lists::{Path, gateway, send},
+    lists::{Path, Refused, gateway, send},
     query::{Param, Query},
 };
 use crate::playlists::{ListText, Watched};
@@ -61,7 +61,46 @@ pub(super) async fn info(State(api): State<Arc<Api>>, path: Path, uri: RequestUr
     }
 }
 
+/// How the lists of renditions are named.
+#[derive(Debug)]
+pub(super) struct Links {
+    gateway: Option<GatewayUrl>,
+    chain_only: bool,
+    place: List,
+}
+
+impl Links {
+    /// As a query asks for them.
+    pub(super) fn parse(query: &Query, place: List) -> Result<Self, Refused> {
+        let gateway = gateway(query)?;
+        let chain_only = query.get("l1only") == Param::Once(Some("1"));
+        Ok(Self { gateway, chain_only, place })
+    }
+
+    /// The list of a rendition.
+    fn to(&self, id: &StreamId, quality: Quality) -> String {
+        let StreamId { account, link, .. } = id;
+        let mut uri = match self.place {
+            List::Beside => format!("playlist.m3u8?quality={quality}"),
+            List::Sibling => {
+                let name = |text| utf8_percent_encode(text, IN_PATH);
+                let (account, link) = (name(account.as_str()), name(link.as_str()));
+                format!("../../{account}/{link}.m3u8?quality={quality}")
+            }
+        };
+        if let Some(gateway) = &self.gateway {
+            uri.push_str("&gw=");
+            uri.extend(utf8_percent_encode(gateway.as_str(), NON_ALPHANUMERIC));
+        }
+        if self.chain_only {
+            uri.push_str("&l1only=1");
+        }
+        uri
+    }
+}
+
 impl Api {
+    /// What the streamer makes.
     pub(super) async fn renditions(
         &self,
         path: Path,
@@ -69,51 +108,36 @@ impl Api {
         headers: &HeaderMap,
         place: List,
     ) -> Result<Response, Response> {
-        let gateway = gateway(query)?;
-        let chain_only = query.get("l1only") == Param::Once(Some("1"));
+        let links = Links::parse(query, place)?;
         let src = self.watched(path, &Query::parse(None), "").await?;
-        let mut measured = vec![(Quality::Src, self.measures.measure(&src).await)];
-        for quality in src.renditions() {
-            // A rendition that was undone meanwhile is left out.
-            if let Ok(list) = self.playlists.get(src.stream(), quality, chain_only).await {
-                measured.push((quality, self.measures.measure(&list).await));
-            }
-        }
-        let list = multivariant(measured.iter().filter_map(|(quality, meter)| {
-            let uri = rendition(src.stream(), *quality, gateway.as_ref(), chain_only, place);
-            Some((*quality, Uri::new(uri).ok()?, meter))
-        }));
+        let own = src.renditions().into_iter().map(|quality| (quality, src.stream().clone()));
+        let list = self.described(&src, own, &links).await;
         // Renditions may appear, and are measured better later.
         let seconds = (src.playlist().target_seconds / 2).max(1);
         let cache = format!("public, max-age={seconds}");
-        Ok(send(&ListText::new(list.to_bytes()), &cache, HeaderMap::new(), &Accepted::of(headers)))
+        Ok(send(&list, &cache, HeaderMap::new(), &Accepted::of(headers)))
     }
-}
 
-/// The list of a rendition.
-fn rendition(
-    id: &StreamId,
-    quality: Quality,
-    gateway: Option<&GatewayUrl>,
-    chain_only: bool,
-    place: List,
-) -> String {
-    let StreamId { account, link, .. } = id;
-    let mut uri = match place {
-        List::Beside => format!("playlist.m3u8?quality={quality}"),
-        List::Sibling => {
-            let account = utf8_percent_encode(account.as_str(), IN_PATH);
-            format!("../../{account}/{link}.m3u8?quality={quality}")
+    /// The list of a stream's source and of these renditions, in their order, as their segments are.
+    pub(super) async fn described(
+        &self,
+        src: &Watched,
+        renditions: impl IntoIterator<Item = (Quality, StreamId)>,
+        links: &Links,
+    ) -> ListText {
+        let mut measured =
+            vec![(Quality::Src, src.stream().clone(), self.measures.measure(src).await)];
+        for (quality, stream) in renditions {
+            // A rendition that was undone meanwhile is left out.
+            if let Ok(list) = self.playlists.get(&stream, quality, links.chain_only).await {
+                measured.push((quality, stream, self.measures.measure(&list).await));
+            }
         }
-    };
-    if let Some(gateway) = gateway {
-        uri.push_str("&gw=");
-        uri.extend(utf8_percent_encode(gateway.as_str(), NON_ALPHANUMERIC));
+        let list = multivariant(measured.iter().filter_map(|(quality, stream, meter)| {
+            Some((*quality, Uri::new(links.to(stream, *quality)).ok()?, meter))
+        }));
+        ListText::new(list.to_bytes())
     }
-    if chain_only {
-        uri.push_str("&l1only=1");
-    }
-    uri
 }
 
 /// A stream in the shape of 2021. Times are milliseconds since 1970, lengths seconds.

@@ -36,7 +36,7 @@ impl Stage {
     async fn sample(&self, name: &str) -> Vec<ContentId> {
         let mut ids = Vec::new();
         for number in 0..3 {
-            let free = [&[0, 0, 0, 12][..], b"free", &[number, 0, 0, name.len() as u8]].concat();
+            let free = [&[0, 0, 0, 12][..], b"free", &[number, 0, 0, name.as_bytes()[0]]].concat();
             let data = media(&format!("stream{number}.m4s"));
             ids.push(self.put([data, free].concat()).await);
         }
