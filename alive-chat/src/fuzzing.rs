@@ -34,16 +34,22 @@ impl SignatureScheme for Weak {
     }
 }
 
-#[expect(clippy::expect_used, reason = "the texts are written here and tested")]
-fn chat() -> StreamChat {
+/// Networks whose accounts a fuzzer can sign for.
+#[expect(clippy::expect_used, reason = "the names are written here and tested")]
+pub fn networks() -> Networks {
     let is_name = |name: &str| name.bytes().all(|b| b.is_ascii_lowercase());
     let network = |name: &str| name.parse().expect("a network's name");
     let networks = Networks::new([
         Family::new(network("hive"), Weak, is_name),
         Family::new(network("avalon"), Weak, is_name).with_recovery_id(),
     ]);
+    networks.expect("two networks")
+}
+
+#[expect(clippy::expect_used, reason = "the name is written here and tested")]
+fn chat() -> StreamChat {
     let id: StreamId = "hive/alice/live-1".parse().expect("a stream's name");
-    StreamChat::new(networks.expect("two networks"), id).expect("a stream of these networks")
+    StreamChat::new(networks(), id).expect("a stream of these networks")
 }
 
 /// Messages and requests as JSON: what is accepted prints to a text that reads as the same, and shows without acting.

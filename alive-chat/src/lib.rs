@@ -61,8 +61,8 @@ pub use rules::{
 pub use safe_text::SafeText;
 #[cfg(feature = "session")]
 pub use session::{
-    ChatSession, Joined, SessionBackends, SessionConfig, SessionError, SessionEvent, SessionEvents,
-    SessionUpdate, system_clock,
+    ChatSession, Joined, Outcome, SessionBackends, SessionConfig, SessionError, SessionEvent,
+    SessionEvents, SessionUpdate, system_clock,
 };
 pub use sign::{SharedSigner, SignError, Signer, SignerError};
 pub use stream_chat::{Signed, StreamChat};

@@ -98,6 +98,7 @@ pub struct Room {
     accounts: Buckets<Account>,
     peers: Buckets<Peer>,
     effects: VecDeque<RoomEffect>,
+    accepted: u64,
 }
 
 /// A message on its way through the checks.
@@ -127,6 +128,7 @@ impl Room {
             accounts: Buckets::new(config.account_rate, config.history),
             peers: Buckets::new(config.peer_rate, config.history),
             effects: VecDeque::new(),
+            accepted: 0,
             chat,
             config,
         }
@@ -252,6 +254,11 @@ impl Room {
         self.held.archive(keep_banned)
     }
 
+    /// How many messages have passed all checks so far, those included that are hidden or not held any more.
+    pub fn accepted(&self) -> u64 {
+        self.accepted
+    }
+
     /// The rules as they stand.
     pub fn rules(&self) -> &Rulebook {
         &self.rules
@@ -335,6 +342,7 @@ impl Room {
         let keys = self.keys.known(signed.account());
         let verified = pending.what.allow(&keys).ok_or(Refusal::Key)?;
         self.held.insert(place, verified, &self.rules, &mut self.effects);
+        self.accepted += 1;
         Ok(())
     }
 

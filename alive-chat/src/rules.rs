@@ -151,6 +151,29 @@ pub enum Refusal {
     Unavailable,
 }
 
+impl Refusal {
+    /// A short name without details, `snake_case`: the same for all refusals of a kind, so that they can be counted.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Approved => "approved",
+            Self::Banned => "banned",
+            Self::Blacklisted => "blacklisted",
+            Self::Clock => "clock",
+            Self::Duplicate => "duplicate",
+            Self::Full => "full",
+            Self::Key => "key",
+            Self::Long { .. } => "long",
+            Self::NoAccount => "no_account",
+            Self::NotParticipant => "not_participant",
+            Self::Old => "old",
+            Self::Rate(_) => "rate",
+            Self::Signature(_) => "signature",
+            Self::State => "state",
+            Self::Unavailable => "unavailable",
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use rstest::rstest;

@@ -16,7 +16,7 @@ use alive_core::{
 use tokio::sync::{broadcast, mpsc, oneshot};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-pub use config::{SessionBackends, SessionConfig, system_clock};
+pub use config::{Outcome, SessionBackends, SessionConfig, system_clock};
 pub use event::{SessionEvent, SessionEvents, SessionUpdate};
 
 use crate::{

@@ -6,6 +6,7 @@
 
 mod board;
 mod config;
+mod counts;
 mod door;
 mod followed;
 mod senders;
@@ -25,6 +26,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use self::followed::Followed;
 pub use self::{config::ChatConfig, door::fuzz_request};
 pub(crate) use self::{
+    counts::ChatCounts,
     door::{ChatAccount, Door, NetworkForm, Turned},
     followed::Visit,
     senders::Senders,
@@ -55,6 +57,7 @@ struct Shared {
     backends: SessionBackends,
     keys: Vec<SharedAccountKeys>,
     config: ChatConfig,
+    counts: ChatCounts,
     rooms: Mutex<HashMap<StreamId, Arc<Followed>>>,
     cancel: CancellationToken,
     tasks: TaskTracker,
@@ -76,15 +79,18 @@ impl ChatRooms {
         let keys: Vec<_> = keys.into_iter().collect();
         let backends = SessionBackends::new(transport);
         let backends = keys.iter().cloned().fold(backends, SessionBackends::keys);
-        Self::with(networks, backends, keys, config)
+        let counts = ChatCounts::default();
+        let told = counts.clone();
+        let backends = backends.outcomes(move |outcome| told.outcome(outcome));
+        Self::with(networks, backends, keys, config, counts)
     }
 
     /// Honours the blacklists that streamers of Hive follow.
     #[must_use]
     pub fn blacklist(self, blacklist: SharedBlacklist) -> Self {
-        let Shared { networks, backends, keys, config, .. } = &*self.0;
+        let Shared { networks, backends, keys, config, counts, .. } = &*self.0;
         let backends = backends.clone().blacklist(blacklist);
-        Self::with(networks.clone(), backends, keys.clone(), config.clone())
+        Self::with(networks.clone(), backends, keys.clone(), config.clone(), counts.clone())
     }
 
     fn with(
@@ -92,15 +98,21 @@ impl ChatRooms {
         backends: SessionBackends,
         keys: Vec<SharedAccountKeys>,
         config: ChatConfig,
+        counts: ChatCounts,
     ) -> Self {
         let (rooms, cancel, tasks) =
             (Mutex::default(), CancellationToken::new(), TaskTracker::new());
-        Self(Arc::new(Shared { networks, backends, keys, config, rooms, cancel, tasks }))
+        Self(Arc::new(Shared { networks, backends, keys, config, counts, rooms, cancel, tasks }))
     }
 
     /// How many chats are followed now.
     pub fn count(&self) -> usize {
         self.lock().len()
+    }
+
+    /// What is counted of them.
+    pub(crate) fn counts(&self) -> &ChatCounts {
+        &self.0.counts
     }
 
     /// Ends all chats and waits for their ends.
@@ -157,7 +169,9 @@ impl ChatRooms {
         }
         let chat = self.chat_of(id).ok_or(AllTaken)?;
         let cancel = self.0.cancel.child_token();
-        let followed = Followed::start(chat, key.clone(), &self.0.backends, &self.0.config, cancel);
+        let Shared { backends, config, counts, .. } = &*self.0;
+        let followed = Followed::start(chat, key.clone(), backends, config, counts.clone(), cancel);
+        let counted = counts.room();
         rooms.insert(id.clone(), Arc::clone(&followed));
         let (rooms, id) = (Arc::downgrade(&self.0), id.clone());
         let told = Arc::clone(&followed);
@@ -171,6 +185,7 @@ impl ChatRooms {
             if let Some(shared) = rooms.upgrade() {
                 shared.forget(&id, &told);
             }
+            drop(counted);
         });
         Ok(Visit::begin(&followed))
     }

@@ -8,13 +8,6 @@ pub use crate::chat::fuzz_request as chat_request;
 mod tests {
     use proptest::prelude::*;
 
-    #[cfg(feature = "chat")]
-    fn networks() -> alive_chat::Networks {
-        let avalon = alive_core::Network::avalon();
-        let family = alive_chat::Family::new(avalon, alive_hive::GraphenePlain, |_| true);
-        alive_chat::Networks::new([family.with_recovery_id()]).unwrap()
-    }
-
     proptest! {
         #[test]
         fn any_bytes_are_a_query(data: Vec<u8>) {
@@ -24,10 +17,9 @@ mod tests {
         #[cfg(feature = "chat")]
         #[test]
         fn any_bytes_are_a_request_or_none(data: Vec<u8>, s in "[0-9a-zA-Z\"{},]{0,12}", t: f64, r: u8) {
-            let networks = networks();
-            super::chat_request(&networks, &data);
+            super::chat_request(&data);
             let json = format!(r#"{{"u":"bob","n":"avalon","s":"{s}","r":{r},"t":{t}}}"#);
-            super::chat_request(&networks, json.as_bytes());
+            super::chat_request(json.as_bytes());
         }
     }
 }

@@ -54,6 +54,11 @@ impl Metrics {
         "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
     pub(crate) fn new() -> Self {
+        Self::with(|_| {})
+    }
+
+    /// With counts that others keep.
+    pub(crate) fn with(register: impl FnOnce(&mut Registry)) -> Self {
         let mut registry = Registry::with_prefix("alive");
         let seconds: Family<Route, Histogram, fn() -> Histogram> =
             Family::new_with_constructor(histogram);
@@ -84,6 +89,7 @@ impl Metrics {
         let text = "Blocks taken back because a fork replaced them";
         registry.register("index_blocks_undone", text, counts.undone.clone());
         registry.register("playlists", "Playlists kept ready", counts.playlists.clone());
+        register(&mut registry);
         Self(Arc::new(Counts { registry, ..counts }))
     }
 

@@ -93,6 +93,7 @@ impl Node {
             None => None,
         };
 
+        let metrics = counts(&backends);
         let (events, _) = broadcast::channel(Self::EVENTS);
         let resolver = Resolver::new(backends.storage, backends.chunks, config.resolver);
         let content = backends.content.clone().filter(|_| config.presence.enabled);
@@ -142,7 +143,6 @@ impl Node {
             cancel: cancel.clone(),
         }
         .begin(&running);
-        let metrics = Metrics::new();
         let api = Api::new(
             config.network,
             backends.store,
@@ -185,6 +185,22 @@ impl Node {
         tracing::info!(%address, "node started");
         Ok(running)
     }
+}
+
+/// The counts of the node and of what it was given.
+#[cfg(feature = "chat")]
+fn counts(backends: &Backends) -> Metrics {
+    Metrics::with(|registry| {
+        if let Some(chat) = &backends.chat {
+            chat.counts().register(registry);
+        }
+    })
+}
+
+/// The counts of the node.
+#[cfg(not(feature = "chat"))]
+fn counts(_: &Backends) -> Metrics {
+    Metrics::new()
 }
 
 /// What is indexed, and how.

@@ -9,7 +9,7 @@ use alive_core::{
 
 use crate::{
     approval::ApprovalPolicy, blacklist::SharedBlacklist, limits::Rate, moment::Moment,
-    networks::Account, room::RoomConfig, transport::SharedChatTransport,
+    networks::Account, room::RoomConfig, rules::Refusal, transport::SharedChatTransport,
 };
 
 /// The outside world of a [`ChatSession`](super::ChatSession).
@@ -19,12 +19,27 @@ pub struct SessionBackends {
     pub(super) keys: Vec<SharedAccountKeys>,
     pub(super) blacklist: Option<SharedBlacklist>,
     pub(super) clock: Arc<dyn Fn() -> Moment + Send + Sync>,
+    outcomes: Option<Outcomes>,
+}
+
+type Outcomes = Arc<dyn Fn(Outcome<'_>) + Send + Sync>;
+
+/// What became of a message, whoever brought it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Outcome<'r> {
+    /// It passed all checks.
+    Accepted,
+    /// It does not count. What is read again, because something may have been lost, is a
+    /// [`Duplicate`](Refusal::Duplicate).
+    Refused(&'r Refusal),
 }
 
 impl SessionBackends {
     /// This transport, the system's clock, and no chain yet.
     pub fn new(transport: SharedChatTransport) -> Self {
-        Self { transport, keys: Vec::new(), blacklist: None, clock: Arc::new(system_clock) }
+        let clock = Arc::new(system_clock);
+        Self { transport, keys: Vec::new(), blacklist: None, clock, outcomes: None }
     }
 
     /// Adds a chain that tells the keys of its accounts. Bring one that remembers answers, such as
@@ -48,6 +63,20 @@ impl SessionBackends {
     pub fn clock(mut self, clock: impl Fn() -> Moment + Send + Sync + 'static) -> Self {
         self.clock = Arc::new(clock);
         self
+    }
+
+    /// Tells what becomes of every message, so that it can be counted. It is called by the task that follows the chat, for
+    /// each message of a flood, too: it must return at once.
+    #[must_use]
+    pub fn outcomes(mut self, told: impl Fn(Outcome<'_>) + Send + Sync + 'static) -> Self {
+        self.outcomes = Some(Arc::new(told));
+        self
+    }
+
+    pub(super) fn outcome(&self, outcome: Outcome<'_>) {
+        if let Some(told) = &self.outcomes {
+            told(outcome);
+        }
     }
 
     pub(super) fn keys_of(&self, account: &Account) -> Option<&SharedAccountKeys> {

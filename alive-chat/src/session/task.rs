@@ -20,7 +20,7 @@ use tokio::{
 
 use super::{
     Joined,
-    config::{SessionBackends, SessionConfig},
+    config::{Outcome, SessionBackends, SessionConfig},
     event::{SessionEvent, SessionEvents},
     keys::{Answer, Asker, Questions},
 };
@@ -64,6 +64,8 @@ pub(super) struct Task {
     approvals: FuturesUnordered<Pin<Box<dyn Future<Output = ()> + Send>>>,
     /// Accounts whose messages were refused because they do not take part: if they do later, what they said counts.
     turned_away: HashSet<Account>,
+    /// How many accepted messages were told of.
+    accepted: u64,
 }
 
 /// The transport as the task sees it.
@@ -158,6 +160,7 @@ impl Task {
             blacklist: HashSet::new(),
             approvals: FuturesUnordered::new(),
             turned_away: HashSet::new(),
+            accepted: 0,
             chat,
             backends,
         }
@@ -244,6 +247,10 @@ impl Task {
     }
 
     fn drain(&mut self) {
+        while self.accepted < self.room.accepted() {
+            self.accepted += 1;
+            self.backends.outcome(Outcome::Accepted);
+        }
         while let Some(effect) = self.room.poll_effect() {
             match effect {
                 RoomEffect::AskKeys { account, again } => {
@@ -310,6 +317,7 @@ impl Task {
 
     /// A message does not count. Where that may be for now only, history is read again.
     fn refused(&mut self, account: Account, why: &Refusal) {
+        self.backends.outcome(Outcome::Refused(why));
         match why {
             Refusal::Banned | Refusal::NotParticipant => {
                 if self.turned_away.len() < MAX_TURNED_AWAY {

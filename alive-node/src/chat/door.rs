@@ -67,6 +67,21 @@ pub(crate) enum Turned {
     Unread,
 }
 
+impl Turned {
+    /// A short name without details, by which these are counted.
+    pub(crate) fn name(&self) -> &'static str {
+        match self {
+            Self::Form(_) | Self::Json => "form",
+            Self::Keys => "unavailable",
+            Self::Refused(why) => why.name(),
+            Self::Session(_) => "session",
+            Self::Signature(_) => "signature",
+            Self::Soon(_) => "rate",
+            Self::Unread => "unread",
+        }
+    }
+}
+
 /// An account as a reader of the chat needs to know it.
 #[derive(Debug, Serialize, ToSchema)]
 #[expect(
@@ -238,11 +253,12 @@ fn read_request(networks: &Networks, json: &str) -> Result<AccessRequest, Turned
 ///
 /// # Panics
 /// It does not.
-pub fn fuzz_request(networks: &Networks, data: &[u8]) {
+pub fn fuzz_request(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };
-    let Ok(request) = read_request(networks, text) else { return };
+    let networks = alive_chat::fuzzing::networks();
+    let Ok(request) = read_request(&networks, text) else { return };
     let account = request.account().clone();
-    let again = AccessRequest::from_json(networks, account, &request.to_string());
+    let again = AccessRequest::from_json(&networks, account, &request.to_string());
     assert_eq!(again, Ok(request));
 }
 

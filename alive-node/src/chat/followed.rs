@@ -23,7 +23,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{board::Board, config::ChatConfig};
+use super::{board::Board, config::ChatConfig, counts::ChatCounts};
 
 /// Frames that a visitor gets, without end.
 pub(crate) type Frames = Pin<Box<dyn Stream<Item = Result<Bytes, Infallible>> + Send>>;
@@ -50,6 +50,7 @@ pub(crate) struct Followed {
     accounts: DefaultKeyedRateLimiter<Account>,
     visits: Mutex<Visits>,
     idle: Duration,
+    counts: ChatCounts,
     cancel: CancellationToken,
 }
 
@@ -73,6 +74,7 @@ impl Followed {
         key: LiveKey,
         backends: &SessionBackends,
         config: &ChatConfig,
+        counts: ChatCounts,
         cancel: CancellationToken,
     ) -> Arc<Self> {
         let limits = SessionConfig::default();
@@ -88,6 +90,7 @@ impl Followed {
             ),
             visits: Mutex::new(Visits { count: 0, last: Instant::now() }),
             idle: config.idle,
+            counts,
             cancel,
         })
     }
@@ -180,6 +183,12 @@ impl Followed {
         look(&self.see().board)
     }
 
+    /// Tells all who listen.
+    #[cfg(test)]
+    pub(super) fn tell(&self, frame: Bytes) {
+        self.see().tell(Some(frame));
+    }
+
     fn see(&self) -> MutexGuard<'_, Seen> {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -222,16 +231,21 @@ impl Visit {
         let first = [Bytes::from_static(RETRY.as_bytes()), first];
         let mut alive = interval(KEEP_ALIVE);
         alive.reset();
-        let later = stream::unfold((self, told, alive), async |(visit, told, mut alive)| {
+        let listener = (self.counts.listener(), self);
+        let later = stream::unfold((listener, told, alive), async |(listener, told, mut alive)| {
             let mut told = told?;
             let frame = tokio::select! {
                 frame = told.recv() => match frame {
                     Ok(frame) => frame,
-                    Err(RecvError::Closed | RecvError::Lagged(_)) => return None,
+                    Err(RecvError::Lagged(_)) => {
+                        listener.1.counts.dropped();
+                        return None;
+                    }
+                    Err(RecvError::Closed) => return None,
                 },
                 _ = alive.tick() => Bytes::from_static(b":\n\n"),
             };
-            Some((frame, (visit, Some(told), alive)))
+            Some((frame, (listener, Some(told), alive)))
         });
         Box::pin(stream::iter(first).chain(later).map(Ok))
     }

@@ -74,6 +74,42 @@ async fn a_quiet_listener_is_told_that_the_connection_lives() {
     assert!(since.elapsed() <= Duration::from_secs(16), "{:?}", since.elapsed());
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_listener_who_does_not_listen_is_dropped_and_counted() {
+    let rooms = rooms(ChatConfig::default());
+    let key: LiveKey = "a.b".parse().unwrap();
+    let visit = rooms.visit(&id("s"), &key).unwrap();
+    let told = rooms.visit(&id("s"), &key).unwrap();
+    let (mut slow, mut quick) = (visit.frames(), rooms.visit(&id("s"), &key).unwrap().frames());
+    let count = |name: &str| {
+        let mut registry = prometheus_client::registry::Registry::default();
+        rooms.counts().register(&mut registry);
+        let mut text = String::new();
+        prometheus_client::encoding::text::encode(&mut text, &registry).unwrap();
+        let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        line.unwrap().parse::<u32>().unwrap()
+    };
+    assert_eq!((count("chat_listeners"), count("chat_rooms")), (2, 1));
+    let frame = bytes::Bytes::from_static(b"event: x\ndata: {}\n\n");
+    for _ in 0..1000 {
+        told.tell(frame.clone());
+        let mut heard = futures_util::StreamExt::next(&mut quick).await.unwrap().unwrap();
+        while heard != frame {
+            heard = futures_util::StreamExt::next(&mut quick).await.unwrap().unwrap();
+        }
+        assert_eq!(heard.as_ptr(), frame.as_ptr(), "every listener is sent the same bytes");
+    }
+    // What he begins with is there; then he is sent away, and 1000 frames do not wait for him.
+    let heard: Vec<_> = futures_util::StreamExt::collect(&mut slow).await;
+    assert_eq!(heard.len(), 2, "{heard:?}");
+    assert_eq!(count("chat_listeners_dropped_total"), 1);
+    drop(slow);
+    assert_eq!(count("chat_listeners"), 1);
+    drop((quick, told));
+    rooms.stop().await;
+    assert_eq!((count("chat_listeners"), count("chat_rooms")), (0, 0));
+}
+
 #[test]
 fn states_and_pauses_are_told_once() {
     let mut board = Board::new(3);

@@ -282,6 +282,64 @@ async fn an_address_that_posts_too_often_is_refused_before_anything_is_looked_at
 }
 
 #[tokio::test]
+async fn what_becomes_of_messages_and_listeners_is_counted() {
+    let rate = Rate { per_second: NonZeroU32::MIN, burst: 1.try_into().unwrap() };
+    let stage = Stage::with(ChatConfig::default().rate(Some(rate))).await;
+    let count = async |name: &str| {
+        let text = stage.bench.get("/metrics").await.text().to_owned();
+        let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        line.map(|value| value.parse::<f64>().unwrap())
+    };
+    let page =
+        |reason: &str| format!("alive_chat_refused_total{{way=\"page\",reason=\"{reason}\"}}");
+    assert_eq!(count("alive_chat_rooms").await, Some(0.0), "nobody has looked");
+    stage.chatters.rule_on("bob", 1.0).await;
+    stage.until(|chat| chat["caught_up"] == true).await;
+    assert_eq!(count("alive_chat_rooms").await, Some(1.0));
+    assert_eq!(count("alive_chat_listeners").await, Some(0.0));
+    let mut listener = Listener::open(&stage.bench, &format!("{CHAT}/events")).await;
+    listener.next("chat").await;
+    assert_eq!(count("alive_chat_listeners").await, Some(1.0));
+
+    let good = stage.chatters.message("bob", "hello");
+    assert_eq!(stage.say(&good).await.status, 201);
+    listener.next("show").await;
+    assert_eq!(count("alive_chat_messages_accepted_total").await, Some(1.0));
+    assert_eq!(stage.say(&good).await.status, 409);
+    assert_eq!(count(&page("duplicate")).await, Some(1.0));
+    let forged = stage.chatters.message_by("carol", "bob", "x", alive_chat::system_clock().as_ms());
+    assert_eq!(stage.say(&forged).await.status, 403);
+    assert_eq!(count(&page("key")).await, Some(1.0));
+    assert_eq!(stage.say(&json!({})).await.status, 400);
+    assert_eq!(stage.post(&format!("{CHAT}/requests"), "[]").await.status, 400);
+    assert_eq!(count(&page("form")).await, Some(2.0));
+    assert_eq!(stage.post(CHAT, &"a".repeat((32 << 10) + 1)).await.status, 413);
+    assert_eq!(count(&page("long")).await, Some(1.0));
+    let from = "X-Forwarded-For: 203.0.113.7\r\n";
+    let statuses = [400, 429];
+    for status in statuses {
+        assert_eq!(stage.post_from(CHAT, "{}", from).await.status, status);
+    }
+    assert_eq!(count(&page("address")).await, Some(1.0));
+    // What comes past the node is counted on its own.
+    stage.chatters.publish(&forged).await;
+    let key = r#"alive_chat_refused_total{way="alivedb",reason="key"}"#;
+    while count(key).await != Some(1.0) {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(count(&page("key")).await, Some(1.0));
+    assert_eq!(count("alive_chat_messages_accepted_total").await, Some(1.0));
+
+    drop(listener);
+    // The node finds out that a listener has gone when it next sends him something.
+    while count("alive_chat_listeners").await != Some(0.0) {
+        stage.chatters.rule_on("bob", 1.0).await;
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(count("alive_chat_listeners_dropped_total").await, Some(0.0), "nobody was slow");
+}
+
+#[tokio::test]
 async fn an_account_speaks_no_faster_than_readers_take_it() {
     let stage = Stage::ready().await;
     let mut statuses = Vec::new();

@@ -5,7 +5,6 @@ mod api;
 mod attack;
 mod attested;
 mod chat;
-#[expect(dead_code, reason = "the tests of the pages need more of it")]
 mod chatters;
 mod delivery;
 mod express;

@@ -25,7 +25,7 @@ use crate::{
         query::Query,
         unavailable,
     },
-    chat::{AllTaken, ChatAccount, Turned, Visit},
+    chat::{AllTaken, ChatAccount, ChatRooms, Turned, Visit},
     visitors::Source,
 };
 
@@ -191,15 +191,7 @@ pub(in crate::api) async fn say(
     path: Path,
     request: Request,
 ) -> Response {
-    let (visit, text) = match api.posted(path, request).await {
-        Ok(posted) => posted,
-        Err(answer) => return answer,
-    };
-    let Some((rooms, _)) = &api.chat else { return no_chat() };
-    match rooms.door().say(&visit, &text).await {
-        Ok(digest) => taken(Some(data_encoding::HEXLOWER.encode(&digest))),
-        Err(why) => answer_to(&why),
-    }
+    api.take(path, request, Posted::Message).await
 }
 
 /// Asks the streamer for access.
@@ -221,15 +213,14 @@ pub(in crate::api) async fn ask(
     path: Path,
     request: Request,
 ) -> Response {
-    let (visit, text) = match api.posted(path, request).await {
-        Ok(posted) => posted,
-        Err(answer) => return answer,
-    };
-    let Some((rooms, _)) = &api.chat else { return no_chat() };
-    match rooms.door().ask(&visit, &text).await {
-        Ok(()) => taken(None),
-        Err(why) => answer_to(&why),
-    }
+    api.take(path, request, Posted::Request).await
+}
+
+/// What is posted to a chat.
+#[derive(Clone, Copy, Debug)]
+enum Posted {
+    Message,
+    Request,
 }
 
 impl Api {
@@ -245,16 +236,50 @@ impl Api {
         rooms.visit(&id, key).map_err(|AllTaken| unavailable("too many chats are followed here"))
     }
 
-    /// Something that is posted to a chat, if its sender may post.
-    async fn posted(&self, path: Path, request: Request) -> Result<(Visit, String), Response> {
+    /// Takes something that is posted to a chat.
+    async fn take(&self, path: Path, request: Request, what: Posted) -> Response {
+        let Some((rooms, _)) = &self.chat else { return no_chat() };
+        let (visit, text) = match self.read(rooms, path, request).await {
+            Ok(posted) => posted,
+            Err(answer) => return answer,
+        };
+        let door = rooms.door();
+        let taken = match what {
+            Posted::Message => door.say(&visit, &text).await.map(Some),
+            Posted::Request => door.ask(&visit, &text).await.map(|()| None),
+        };
+        match taken {
+            Ok(digest) => {
+                let digest = digest.map(|digest| data_encoding::HEXLOWER.encode(&digest));
+                json(StatusCode::CREATED, &ChatTaken { digest })
+            }
+            Err(why) => {
+                rooms.counts().turned(&why);
+                answer_to(&why)
+            }
+        }
+    }
+
+    /// Reads what is posted to a chat, if its sender may post.
+    async fn read(
+        &self,
+        rooms: &ChatRooms,
+        path: Path,
+        request: Request,
+    ) -> Result<(Visit, String), Response> {
         let source = self.source(&request);
-        self.admit(source).map_err(|wait| self.too_many(wait))?;
+        let turned = |reason, answer| {
+            rooms.counts().unread(reason);
+            answer
+        };
+        self.admit(source).map_err(|wait| turned("address", self.too_many(wait)))?;
         let visit = self.visit(path).await?;
         let too_long =
             || error(StatusCode::PAYLOAD_TOO_LARGE, &format!("more than {MAX_POST} bytes"));
-        let body = to_bytes(request.into_body(), MAX_POST).await.map_err(|_| too_long())?;
+        let body = to_bytes(request.into_body(), MAX_POST).await;
+        let body = body.map_err(|_| turned("long", too_long()))?;
         let text = String::from_utf8(body.into());
-        let text = text.map_err(|_| error(StatusCode::BAD_REQUEST, "not UTF-8"))?;
+        let text = text.map_err(|_| turned("form", error(StatusCode::BAD_REQUEST, "not UTF-8")))?;
         Ok((visit, text))
     }
 
@@ -292,10 +317,6 @@ impl Api {
 
 fn no_chat() -> Response {
     error(StatusCode::NOT_FOUND, "the stream has no chat here")
-}
-
-fn taken(digest: Option<String>) -> Response {
-    json(StatusCode::CREATED, &ChatTaken { digest })
 }
 
 /// Why something does not count, with the status that says what to do about it.
