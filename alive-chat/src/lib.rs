@@ -38,8 +38,8 @@ mod verified;
 
 pub use approval::{ApprovalPolicy, Approver, Decision, check_applicant};
 pub use archive::{
-    ArchiveError, ArchiveLine, ArchiveLog, ArchiveReader, ArchiveWriteError, ArchiveWriter,
-    LogError,
+    ArchiveError, ArchiveFilter, ArchiveLine, ArchiveLog, ArchiveReader, ArchiveSorter,
+    ArchiveWriteError, ArchiveWriter, LogError, SortError, SortedMessages,
 };
 pub use blacklist::{BLACKLIST_INTERVAL, Blacklist, SharedBlacklist};
 pub use desk::{DeskEffect, RequestDesk};

@@ -223,13 +223,17 @@ impl Rulebook {
         if self.standing(signed.account()) == Standing::Banned {
             return Err(Hidden::Banned);
         }
-        if self.is_hidden(message.digest()) {
-            return Err(Hidden::ByHand);
+        self.hides(signed, message.digest()).map_or(Ok(()), Err)
+    }
+
+    /// Why a message is hidden, whatever is said about its sender.
+    pub(crate) fn hides(&self, message: &Message, digest: &Digest) -> Option<Hidden> {
+        if self.is_hidden(digest) {
+            return Some(Hidden::ByHand);
         }
-        if signed.account() != &self.streamer && self.filtered_word(signed.text()).is_some() {
-            return Err(Hidden::Word);
-        }
-        Ok(())
+        let is_filtered =
+            message.account() != &self.streamer && self.filtered_word(message.text()).is_some();
+        is_filtered.then_some(Hidden::Word)
     }
 
     /// The streamer.

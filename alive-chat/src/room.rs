@@ -16,6 +16,7 @@ use alive_core::{
 };
 
 use crate::{
+    archive::ArchiveFilter,
     intake::{Intake, Peer},
     limits::Buckets,
     message::Message,
@@ -248,10 +249,11 @@ impl Room {
         self.held.shown()
     }
 
-    /// All that is held for an archive, by time and digest: not what is hidden by hand, by a word or by slow mode; of the
-    /// banned only if `keep_banned`.
+    /// All that is held for an archive, by time and digest, as [`ArchiveFilter`] takes it. What was accepted before its
+    /// account came onto a blacklist stays.
     pub fn archive(&self, keep_banned: bool) -> impl Iterator<Item = &Verified<Message>> {
-        self.held.archive(keep_banned)
+        let mut filter = ArchiveFilter::new(self.rules.clone(), keep_banned);
+        self.held.all().filter(move |message| filter.takes(message))
     }
 
     /// How many messages have passed all checks so far, those included that are hidden or not held any more.

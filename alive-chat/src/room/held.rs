@@ -51,13 +51,8 @@ impl Held {
         self.messages.values().filter(|one| one.hidden.is_none()).map(|one| &one.message)
     }
 
-    pub(super) fn archive(&self, keep_banned: bool) -> impl Iterator<Item = &Verified<Message>> {
-        let kept = move |one: &&One| match one.hidden {
-            None => true,
-            Some(Hidden::Banned) => keep_banned,
-            Some(_) => false,
-        };
-        self.messages.values().filter(kept).map(|one| &one.message)
+    pub(super) fn all(&self) -> impl Iterator<Item = &Verified<Message>> {
+        self.messages.values().map(|one| &one.message)
     }
 
     /// Puts a message in its place.

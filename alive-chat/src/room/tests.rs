@@ -129,12 +129,12 @@ fn a_ban_hides_the_past_and_an_unban_shows_it_again() {
         send(&mut room, message(who, T + time, &format!("{who}{time}")), T).unwrap();
     }
     settle(&mut room, T);
-    room.handle_entry(entry(participant("hive/alice"), 0.0, 2.0));
+    room.handle_entry(entry(participant("hive/alice"), 0.0, T + 4.0));
     assert_eq!(texts(&room), ["hive/bobby2"]);
     assert_eq!(settle(&mut room, T).0, ["-Banned", "-Banned"]);
     assert_eq!(room.archive(true).count(), 3);
     assert_eq!(room.archive(false).count(), 1);
-    room.handle_entry(entry(participant("hive/alice"), 1.0, 3.0));
+    room.handle_entry(entry(participant("hive/alice"), 1.0, T + 5.0));
     assert_eq!(texts(&room).len(), 3);
     assert_eq!(settle(&mut room, T).0.len(), 2);
 }
