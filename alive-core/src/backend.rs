@@ -7,6 +7,7 @@ mod chain;
 mod keys;
 mod listing;
 mod live;
+mod part;
 mod storage;
 mod store;
 
@@ -22,6 +23,7 @@ pub use listing::{
     ListedStream, StreamMark, StreamMarkError, StreamOrder, StreamPage, StreamQuery,
 };
 pub use live::{LiveCache, LiveCacheError, LiveSegment, LiveSegments, SharedLiveCache};
+pub use part::{HeldParts, LivePart, LiveParts};
 pub use storage::{SharedStorage, Storage, StorageError};
 pub use store::{
     Commit, Cursor, SharedStreamStore, StoreError, StoredAccount, StoredStream, StreamStore,

@@ -9,6 +9,7 @@
 mod chain;
 mod keys;
 mod live;
+mod queue;
 mod storage;
 mod store;
 

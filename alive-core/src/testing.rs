@@ -17,6 +17,7 @@
 //! | | [`storage_survives`] | a closure that opens the same storage again |
 //! | | [`storage_heals`] | a closure that damages content |
 //! | `LiveCache` | [`live_cache`] | two streams that it may push to, which nobody else uses |
+//! | | [`live_parts`], if it carries parts | the same |
 //! | `Broadcaster` | [`broadcaster`] | a source of the same chain, and a closure that lets a block come |
 //! | `BlockSource` | [`block_source`] | a [`ChainDriver`] that makes blocks and forks |
 //! | `AccountKeys` | [`account_keys`] | accounts with known authorities, and one that does not exist |
@@ -36,6 +37,7 @@ mod flaky;
 mod keys;
 mod listing;
 mod live;
+mod parts;
 mod script;
 mod storage;
 mod store;
@@ -44,6 +46,7 @@ pub use chain::{ChainDriver, block_source, broadcaster};
 pub use flaky::{Call, Fault, Flaky};
 pub use keys::{account_keys, signature_scheme};
 pub use live::live_cache;
+pub use parts::live_parts;
 pub use storage::{storage, storage_heals, storage_survives};
 pub use store::{stream_store, stream_store_survives};
 

@@ -42,6 +42,7 @@ async fn live_cache() {
     async fn run(cache: impl LiveCache) {
         let streams: [StreamId; 2] = ["hive/alice/a", "hive/alice/b"].map(|id| id.parse().unwrap());
         testing::live_cache(&cache, [&streams[0], &streams[1]], Timestamp::EPOCH).await;
+        testing::live_parts(&cache, [&streams[0], &streams[1]], Timestamp::EPOCH).await;
     }
     run(MemoryLiveCache::default()).await;
     run(SharedLiveCache::new(MemoryLiveCache::default())).await;

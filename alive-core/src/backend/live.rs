@@ -1,12 +1,12 @@
-//! Segments before the chain has them: [`LiveCache`].
+//! Segments before the chain has them, and parts before the segment is whole: [`LiveCache`].
 
 use std::{fmt::Debug, future::Future, pin::Pin, sync::Arc};
 
-use futures_util::Stream;
+use futures_util::{Stream, stream};
 
 use crate::{quality::Renditions, segment::Segment, stream_id::StreamId, time::Timestamp};
 
-use super::{BackendError, Boxed};
+use super::{BackendError, Boxed, LivePart, LiveParts};
 
 /// A segment as the live cache carries it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,7 +24,11 @@ pub type LiveSegments = Pin<Box<dyn Stream<Item = LiveSegment> + Send>>;
 
 /// Carries segments from streamer to nodes at once, before a block does. Entries may expire.
 ///
-/// A backend is done when it passes `alive_core::testing::live_cache` (feature `testing`).
+/// It may carry the parts of the segment that is being recorded, too; one that does not costs viewers nothing but a
+/// lower delay.
+///
+/// A backend is done when it passes `alive_core::testing::live_cache` (feature `testing`), and
+/// `alive_core::testing::live_parts` if it carries parts.
 pub trait LiveCache: Debug + Send + Sync {
     /// Shares a segment of a stream; returns once the cache has taken it. Pushing it again is no error: readers tell
     /// by its content id that it is the same.
@@ -55,6 +59,32 @@ pub trait LiveCache: Debug + Send + Sync {
         &self,
         stream: &StreamId,
     ) -> impl Future<Output = Result<LiveSegments, LiveCacheError>> + Send;
+
+    /// Shares a part of the segment that is being recorded; returns once the cache has taken it. Pushing it again is no
+    /// error. One with the place of an earlier one replaces that. Unless implemented it is taken and forgotten.
+    ///
+    /// # Errors
+    /// As [`push`](Self::push). It is no reason to hold up a segment.
+    fn push_part(
+        &self,
+        _stream: &StreamId,
+        _part: LivePart,
+    ) -> impl Future<Output = Result<(), LiveCacheError>> + Send {
+        async { Ok(()) }
+    }
+
+    /// Parts as they are pushed; those still held come first, so that nobody has to wait for the next segment. A subscriber
+    /// that does not keep up loses the oldest it has not seen. The parts held are those that
+    /// [`HeldParts`](super::HeldParts) holds, or fewer. Unless implemented none ever comes.
+    ///
+    /// # Errors
+    /// As [`push`](Self::push).
+    fn subscribe_parts(
+        &self,
+        _stream: &StreamId,
+    ) -> impl Future<Output = Result<LiveParts, LiveCacheError>> + Send {
+        async { Ok(Box::pin(stream::pending()) as LiveParts) }
+    }
 }
 
 /// Why a [`LiveCache`] did not do what was asked.
@@ -87,6 +117,14 @@ impl LiveCache for SharedLiveCache {
     async fn subscribe(&self, stream: &StreamId) -> Result<LiveSegments, LiveCacheError> {
         self.0.subscribe_boxed(stream).await
     }
+
+    async fn push_part(&self, stream: &StreamId, part: LivePart) -> Result<(), LiveCacheError> {
+        self.0.push_part_boxed(stream, part).await
+    }
+
+    async fn subscribe_parts(&self, stream: &StreamId) -> Result<LiveParts, LiveCacheError> {
+        self.0.subscribe_parts_boxed(stream).await
+    }
 }
 
 trait Erased: Debug + Send + Sync {
@@ -104,6 +142,15 @@ trait Erased: Debug + Send + Sync {
         &'a self,
         stream: &'a StreamId,
     ) -> Boxed<'a, Result<LiveSegments, LiveCacheError>>;
+    fn push_part_boxed<'a>(
+        &'a self,
+        stream: &'a StreamId,
+        part: LivePart,
+    ) -> Boxed<'a, Result<(), LiveCacheError>>;
+    fn subscribe_parts_boxed<'a>(
+        &'a self,
+        stream: &'a StreamId,
+    ) -> Boxed<'a, Result<LiveParts, LiveCacheError>>;
 }
 
 impl<L: LiveCache> Erased for L {
@@ -128,5 +175,20 @@ impl<L: LiveCache> Erased for L {
         stream: &'a StreamId,
     ) -> Boxed<'a, Result<LiveSegments, LiveCacheError>> {
         Box::pin(self.subscribe(stream))
+    }
+
+    fn push_part_boxed<'a>(
+        &'a self,
+        stream: &'a StreamId,
+        part: LivePart,
+    ) -> Boxed<'a, Result<(), LiveCacheError>> {
+        Box::pin(self.push_part(stream, part))
+    }
+
+    fn subscribe_parts_boxed<'a>(
+        &'a self,
+        stream: &'a StreamId,
+    ) -> Boxed<'a, Result<LiveParts, LiveCacheError>> {
+        Box::pin(self.subscribe_parts(stream))
     }
 }

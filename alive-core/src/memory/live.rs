@@ -1,4 +1,4 @@
-//! [`MemoryLiveCache`]: segments between the streamers and viewers of one process.
+//! [`MemoryLiveCache`]: segments and parts between the streamers and viewers of one process.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -12,16 +12,18 @@ use std::{
 use futures_util::Stream;
 
 use crate::{
-    backend::{LiveCache, LiveCacheError, LiveSegment, LiveSegments},
+    backend::{
+        HeldParts, LiveCache, LiveCacheError, LivePart, LiveParts, LiveSegment, LiveSegments,
+    },
     stream_id::StreamId,
     time::Timestamp,
 };
 
-use super::{Clock, Count, lock};
+use super::{Clock, Count, lock, queue::Queue};
 
-/// Carries segments within one process, bounded in streams, in segments per stream and in age.
+/// Carries segments and parts within one process, bounded in streams, in segments and parts per stream and in age.
 ///
-/// Without a [clock](Self::with_clock) it takes the time of a segment as its pusher says it. Pushing what is still held
+/// Without a [clock](Self::with_clock) it takes the time of a segment or part as its pusher says it. Pushing what is still held
 /// again changes nothing.
 ///
 /// ```
@@ -55,14 +57,18 @@ struct Limits {
 #[derive(Default)]
 struct State {
     held: HashMap<StreamId, Held>,
-    subscribers: HashMap<StreamId, Vec<Arc<Mutex<Queue>>>>,
+    subscribers: Subscribers<LiveSegment>,
+    part_subscribers: Subscribers<LivePart>,
     /// Counts pushes, to know which stream was quiet for longest.
     pushes: u64,
 }
 
+type Subscribers<T> = HashMap<StreamId, Vec<Queue<T>>>;
+
 #[derive(Default)]
 struct Held {
     segments: VecDeque<LiveSegment>,
+    parts: HeldParts,
     last_push: u64,
 }
 
@@ -129,24 +135,49 @@ impl LiveCache for MemoryLiveCache {
     }
 
     async fn subscribe(&self, stream: &StreamId) -> Result<LiveSegments, LiveCacheError> {
-        let queue =
-            Arc::new(Mutex::new(Queue { limit: self.0.limits.segments, ..Queue::default() }));
+        let queue = Queue::new([], self.0.limits.segments);
         let mut state = lock(&self.0.state);
-        state.subscribers.entry(stream.clone()).or_default().push(Arc::clone(&queue));
+        Ok(self.subscription(&mut state, stream, queue, |state| &mut state.subscribers))
+    }
+
+    async fn push_part(&self, stream: &StreamId, part: LivePart) -> Result<(), LiveCacheError> {
+        let at = self.0.clock.as_ref().map_or(part.at, |now| now());
+        let wakers = lock(&self.0.state).push_part(stream, LivePart { at, ..part }, self.0.limits);
+        wakers.into_iter().for_each(Waker::wake);
+        Ok(())
+    }
+
+    async fn subscribe_parts(&self, stream: &StreamId) -> Result<LiveParts, LiveCacheError> {
+        let mut state = lock(&self.0.state);
+        let held = state.held.get_mut(stream);
+        if let (Some(held), Some(now)) = (held, &self.0.clock) {
+            held.expire(now(), self.0.limits.age);
+        }
+        let held = state.held.get(stream).into_iter().flat_map(|held| held.parts.iter());
+        let queue = Queue::new(held.copied(), HeldParts::MAX);
+        Ok(self.subscription(&mut state, stream, queue, |state| &mut state.part_subscribers))
+    }
+}
+
+impl MemoryLiveCache {
+    /// Adds a subscriber; it leaves when it is dropped.
+    fn subscription<T: Send + 'static>(
+        &self,
+        state: &mut State,
+        stream: &StreamId,
+        queue: Queue<T>,
+        of: fn(&mut State) -> &mut Subscribers<T>,
+    ) -> Pin<Box<dyn Stream<Item = T> + Send>> {
+        of(state).entry(stream.clone()).or_default().push(queue.clone());
         let cache = Arc::downgrade(&self.0);
-        Ok(Box::pin(Subscription { queue, cache, stream: stream.clone() }))
+        Box::pin(Subscription { queue, cache, stream: stream.clone(), of })
     }
 }
 
 impl State {
     /// Takes a segment and tells whom to wake once the lock is free: what is woken may want it.
     fn push(&mut self, stream: &StreamId, segment: &LiveSegment, limits: Limits) -> Vec<Waker> {
-        if !self.held.contains_key(stream) && self.held.len() >= limits.streams {
-            self.drop_quietest();
-        }
-        self.pushes += 1;
-        let held = self.held.entry(stream.clone()).or_default();
-        held.last_push = self.pushes;
+        let held = self.room(stream, limits);
         held.expire(segment.at, limits.age);
         let same = |known: &LiveSegment| {
             known.segment == segment.segment && known.renditions == segment.renditions
@@ -159,7 +190,29 @@ impl State {
         }
         held.segments.push_back(segment.clone());
         let subscribers = self.subscribers.get(stream).into_iter().flatten();
-        subscribers.filter_map(|queue| lock(queue).push(segment.clone())).collect()
+        subscribers.filter_map(|queue| queue.push(segment.clone())).collect()
+    }
+
+    /// Takes a part, as [`push`](Self::push) does a segment.
+    fn push_part(&mut self, stream: &StreamId, part: LivePart, limits: Limits) -> Vec<Waker> {
+        let held = self.room(stream, limits);
+        held.expire(part.at, limits.age);
+        if !held.parts.take(part) {
+            return Vec::new();
+        }
+        let subscribers = self.part_subscribers.get(stream).into_iter().flatten();
+        subscribers.filter_map(|queue| queue.push(part)).collect()
+    }
+
+    /// What is held of a stream that is being pushed to.
+    fn room(&mut self, stream: &StreamId, limits: Limits) -> &mut Held {
+        if !self.held.contains_key(stream) && self.held.len() >= limits.streams {
+            self.drop_quietest();
+        }
+        self.pushes += 1;
+        let held = self.held.entry(stream.clone()).or_default();
+        held.last_push = self.pushes;
+        held
     }
 
     /// Makes room for one more stream.
@@ -176,73 +229,48 @@ impl Held {
         while self.segments.front().is_some_and(|oldest| now.since(oldest.at) > age) {
             self.segments.pop_front();
         }
+        self.parts.expire(now.before(age));
     }
 }
 
 impl Drop for Shared {
     /// The cache goes away: its subscriptions end after what they already hold.
     fn drop(&mut self) {
-        let subscribers = std::mem::take(&mut lock(&self.state).subscribers);
-        for waker in subscribers.values().flatten().filter_map(|queue| lock(queue).close()) {
-            waker.wake();
-        }
+        let mut state = lock(&self.state);
+        let subscribers = std::mem::take(&mut state.subscribers);
+        let of_parts = std::mem::take(&mut state.part_subscribers);
+        drop(state);
+        let closed = subscribers.values().flatten().filter_map(Queue::close);
+        let closed_parts = of_parts.values().flatten().filter_map(Queue::close);
+        closed.chain(closed_parts).for_each(Waker::wake);
     }
 }
 
-/// What a subscriber has not read yet.
-#[derive(Default)]
-struct Queue {
-    segments: VecDeque<LiveSegment>,
-    limit: usize,
-    closed: bool,
-    waker: Option<Waker>,
-}
-
-impl Queue {
-    fn push(&mut self, segment: LiveSegment) -> Option<Waker> {
-        if self.segments.len() >= self.limit {
-            self.segments.pop_front();
-        }
-        self.segments.push_back(segment);
-        self.waker.take()
-    }
-
-    fn close(&mut self) -> Option<Waker> {
-        self.closed = true;
-        self.waker.take()
-    }
-}
-
-struct Subscription {
-    queue: Arc<Mutex<Queue>>,
+struct Subscription<T> {
+    queue: Queue<T>,
     cache: Weak<Shared>,
     stream: StreamId,
+    /// Where its queue is one of.
+    of: fn(&mut State) -> &mut Subscribers<T>,
 }
 
-impl Stream for Subscription {
-    type Item = LiveSegment;
+impl<T> Stream for Subscription<T> {
+    type Item = T;
 
-    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<LiveSegment>> {
-        let mut queue = lock(&self.queue);
-        match queue.segments.pop_front() {
-            Some(segment) => Poll::Ready(Some(segment)),
-            None if queue.closed => Poll::Ready(None),
-            None => {
-                queue.waker = Some(cx.waker().clone());
-                Poll::Pending
-            }
-        }
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<T>> {
+        self.queue.poll_next(cx)
     }
 }
 
-impl Drop for Subscription {
+impl<T> Drop for Subscription<T> {
     fn drop(&mut self) {
         let Some(cache) = self.cache.upgrade() else { return };
         let mut state = lock(&cache.state);
-        if let Some(subscribers) = state.subscribers.get_mut(&self.stream) {
-            subscribers.retain(|queue| !Arc::ptr_eq(queue, &self.queue));
-            if subscribers.is_empty() {
-                state.subscribers.remove(&self.stream);
+        let subscribers = (self.of)(&mut state);
+        if let Some(queues) = subscribers.get_mut(&self.stream) {
+            queues.retain(|queue| !queue.is(&self.queue));
+            if queues.is_empty() {
+                subscribers.remove(&self.stream);
             }
         }
     }
@@ -329,7 +357,9 @@ mod tests {
         let cache = MemoryLiveCache::default();
         for _ in 0..100 {
             drop(cache.subscribe(&stream(1)).await.unwrap());
+            drop(cache.subscribe_parts(&stream(1)).await.unwrap());
         }
-        assert!(lock(&cache.0.state).subscribers.is_empty());
+        let state = lock(&cache.0.state);
+        assert!(state.subscribers.is_empty() && state.part_subscribers.is_empty());
     }
 }

@@ -17,9 +17,9 @@ use crate::{
     account::{AccountName, Network},
     backend::{
         AccountAuthority, AccountKeys, BackendError, BlockRef, BlockSource, BroadcastError,
-        Broadcaster, Cause, Commit, Cursor, KeysError, LiveCache, LiveCacheError, LiveSegment,
-        LiveSegments, Next, Receipt, SourceError, Storage, StorageError, StoreError, StoredAccount,
-        StoredStream, StreamPage, StreamQuery, StreamStore,
+        Broadcaster, Cause, Commit, Cursor, KeysError, LiveCache, LiveCacheError, LivePart,
+        LiveParts, LiveSegment, LiveSegments, Next, Receipt, SourceError, Storage, StorageError,
+        StoreError, StoredAccount, StoredStream, StreamPage, StreamQuery, StreamStore,
     },
     content::ContentId,
     index::BlockChanges,
@@ -214,6 +214,14 @@ impl<B: LiveCache> LiveCache for Flaky<B> {
 
     async fn subscribe(&self, stream: &StreamId) -> Result<LiveSegments, LiveCacheError> {
         self.call("subscribe", self.inner.subscribe(stream)).await
+    }
+
+    async fn push_part(&self, stream: &StreamId, part: LivePart) -> Result<(), LiveCacheError> {
+        self.call("push_part", self.inner.push_part(stream, part)).await
+    }
+
+    async fn subscribe_parts(&self, stream: &StreamId) -> Result<LiveParts, LiveCacheError> {
+        self.call("subscribe_parts", self.inner.subscribe_parts(stream)).await
     }
 }
 

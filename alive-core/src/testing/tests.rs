@@ -12,7 +12,8 @@ use futures_util::{FutureExt as _, StreamExt as _, stream};
 use rstest::rstest;
 
 use super::{
-    ChainDriver, account_keys, block_source, broadcaster, live_cache, storage, stream_store,
+    ChainDriver, account_keys, block_source, broadcaster, live_cache, live_parts, storage,
+    stream_store,
 };
 use crate::{
     AccountName, BlockChanges, ContentId, Network, Op, StreamId, Timestamp, backend::*, memory::*,
@@ -33,6 +34,12 @@ enum How {
     MixesStreams,
     NoSince,
     Replays,
+    // Live cache, parts
+    AllParts,
+    ForgetsParts,
+    KeepsFirst,
+    MixesParts,
+    NoLateJoiner,
     // Chain
     EarlyReceipt,
     ForgetsForks,
@@ -132,6 +139,19 @@ fn a_broken_live_cache_is_found_out(#[case] how: How, #[case] what: &str) {
     assert!(said.contains(what), "{said}");
 }
 
+#[rstest]
+#[case(How::AllParts, "parts of the newest segments only")]
+#[case(How::ForgetsParts, "those still held")]
+#[case(How::KeepsFirst, "one with the place of an earlier one must come")]
+#[case(How::MixesParts, "must give parts of its own stream only")]
+#[case(How::NoLateJoiner, "those still held")]
+fn a_live_cache_with_broken_parts_is_found_out(#[case] how: How, #[case] what: &str) {
+    let streams: [StreamId; 2] = ["hive/a/s", "hive/a/t"].map(|id| id.parse().unwrap());
+    let cache = Broken(MemoryLiveCache::default(), how);
+    let said = verdict(live_parts(&cache, [&streams[0], &streams[1]], Timestamp::EPOCH));
+    assert!(said.contains(what), "{said}");
+}
+
 impl Broken<MemoryLiveCache> {
     fn stream(&self, stream: &StreamId) -> StreamId {
         let link =
@@ -164,6 +184,59 @@ impl LiveCache for Broken<MemoryLiveCache> {
         let old = if self.is(How::Replays) { old } else { Vec::new() };
         Ok(Box::pin(stream::iter(old).chain(new)))
     }
+
+    async fn push_part(&self, stream: &StreamId, part: LivePart) -> Result<(), LiveCacheError> {
+        let stream = self.part_stream(stream);
+        if self.is(How::ForgetsParts) && part.index == 2 {
+            return Ok(());
+        }
+        let all = self.is(How::AllParts) && stream.link.as_str() == "s";
+        if all {
+            self.0.push_part(&aside(part.number), part).await?;
+        }
+        let held = self.held_parts(&stream).await?;
+        if self.is(How::KeepsFirst) && held.iter().any(|held| held.is_at_place_of(&part)) {
+            return Ok(());
+        }
+        self.0.push_part(&stream, part).await
+    }
+
+    async fn subscribe_parts(&self, stream: &StreamId) -> Result<LiveParts, LiveCacheError> {
+        let stream = self.part_stream(stream);
+        let mut parts = self.0.subscribe_parts(&stream).await?;
+        if self.is(How::NoLateJoiner) {
+            while parts.next().now_or_never().is_some() {}
+        }
+        let mut old = Vec::new();
+        let all = self.is(How::AllParts) && stream.link.as_str() == "s";
+        if all {
+            while parts.next().now_or_never().is_some() {}
+            for number in 0..20 {
+                old.extend(self.held_parts(&aside(number)).await?);
+            }
+        }
+        Ok(Box::pin(stream::iter(old).chain(parts)))
+    }
+}
+
+impl Broken<MemoryLiveCache> {
+    fn part_stream(&self, stream: &StreamId) -> StreamId {
+        let one = self.is(How::MixesParts);
+        StreamId {
+            link: if one { "s".parse().unwrap() } else { stream.link.clone() },
+            ..stream.clone()
+        }
+    }
+
+    async fn held_parts(&self, stream: &StreamId) -> Result<Vec<LivePart>, LiveCacheError> {
+        let mut parts = self.0.subscribe_parts(stream).await?;
+        Ok(std::iter::from_fn(|| parts.next().now_or_never().flatten()).collect())
+    }
+}
+
+/// Where parts are kept that should have been forgotten.
+fn aside(number: u64) -> StreamId {
+    format!("hive/aside/s{number}").parse().unwrap()
 }
 
 struct Driver(MemoryChain);
