@@ -37,6 +37,13 @@ fn check_recording(data: &[u8], list: &MediaPlaylist<'_>) {
     let recording = Recording::read(data).ok();
     let count = recording.as_ref().map(|recording| recording.segments().len());
     assert_eq!(count, Some(list.segments().len()), "the recording lists other segments");
+    let parts = recording.as_ref().map_or(0, |recording| recording.parts().len());
+    let listed = list.open().map_or(0, |open| open.parts.len());
+    let may_be_cut = !data.ends_with(b"\n");
+    assert!(
+        parts == listed || may_be_cut && parts + 1 == listed,
+        "the recording lists other parts"
+    );
     let progress = recording.as_ref().map(|recording| recording.since(recording));
     assert!(progress.is_some_and(|p| p.new.is_empty() && p.restarted.is_none() && p.missed == 0));
 }

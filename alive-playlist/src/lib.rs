@@ -29,12 +29,15 @@ pub use live::{EndedPlaylist, LivePlaylist};
 #[cfg(feature = "m3u8-rs")]
 pub use m3u8::{ConversionError, ConversionProblem};
 pub use model::{
-    ByteRange, Key, KeyError, KeySet, KeySetError, Map, MediaHeader, MediaPlaylist, MediaSegment,
-    ModelError, MultivariantPlaylist, Playlist, PlaylistType, Resolution, ServerControl, Variant,
+    ByteRange, Key, KeyError, KeySet, KeySetError, Map, MediaHeader, MediaPart, MediaPlaylist,
+    MediaSegment, ModelError, MultivariantPlaylist, OpenSegment, Playlist, PlaylistType,
+    Resolution, ServerControl, Variant,
 };
 pub use portion::{Portion, Window, WindowError};
 pub use read::{AttributeProblem, MAX_LINE_BYTES, MAX_LIST_BYTES, Problem, ReadError};
-pub use recorder::{Progress, RecordedMap, RecordedSegment, Recording, Restart, Unsupported};
+pub use recorder::{
+    Progress, RecordedMap, RecordedPart, RecordedSegment, Recording, Restart, Unsupported,
+};
 pub use reload::{Readiness, ReloadError, ReloadRequest};
 pub use rendition::{RenditionMeter, multivariant};
 pub use time::{MediaDuration, MediaDurationError, ProgramDateTime};

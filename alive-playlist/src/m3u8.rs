@@ -1,7 +1,7 @@
 //! From our model to the types of the crate `m3u8-rs` and back, for programs that hold those.
 //!
-//! Both ways lose something: that crate keeps durations as 32-bit floats, one key per segment, and a gap only as an
-//! unknown tag. It attaches a map or a key to the one segment behind the tag, and so do these conversions.
+//! Both ways lose something: that crate keeps durations as 32-bit floats, one key per segment, no parts, and a gap only
+//! as an unknown tag. It attaches a map or a key to the one segment behind the tag, and so do these conversions.
 
 use std::{sync::Arc, time::Duration};
 

@@ -1,12 +1,13 @@
 //! Our own model of playlists: what a list says, exactly, and nothing that a list cannot say.
 //!
-//! Texts borrow from the list that was read (`into_owned` cuts the tie). Unknown tags, comments, low-latency parts,
-//! `START`, `BITRATE`, `DATERANGE` and the renditions of a multivariant list are not kept.
+//! Texts borrow from the list that was read (`into_owned` cuts the tie). Unknown tags, comments, hints and reports of
+//! low-latency lists, `START`, `BITRATE`, `DATERANGE` and the renditions of a multivariant list are not kept.
 
 mod control;
 mod key;
 mod media;
 mod multivariant;
+mod part;
 
 use std::fmt;
 
@@ -16,6 +17,7 @@ pub use media::{
     ByteRange, Map, MediaHeader, MediaPlaylist, MediaSegment, ModelError, PlaylistType,
 };
 pub use multivariant::{MultivariantPlaylist, Resolution, Variant};
+pub use part::{MediaPart, OpenSegment};
 
 /// A playlist: a list of segments, or a list of such lists.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -140,6 +140,7 @@ impl Outline {
             can_block_reload: true,
             can_skip_until: targets(SKIP_TARGETS),
             hold_back: targets(KEPT_TARGETS),
+            part_hold_back: None,
         }
     }
 

@@ -151,10 +151,10 @@ impl<'a> Reader<'a> {
                 variants,
             }));
         }
-        let (mut header, segments) = self.media.finish()?;
+        let (mut header, segments, open) = self.media.finish()?;
         header.version = self.version;
         header.independent_segments = self.independent_segments;
-        Ok(Playlist::Media(MediaPlaylist::as_read(header, segments)))
+        Ok(Playlist::Media(MediaPlaylist::as_read(header, segments, open)))
     }
 }
 

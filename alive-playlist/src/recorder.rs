@@ -9,7 +9,7 @@ use std::sync::Arc;
 use alive_core::{SegmentDuration, SegmentDurationError};
 
 use crate::{
-    model::{ByteRange, Map, MediaPlaylist, MediaSegment},
+    model::{ByteRange, Map, MediaPart, MediaPlaylist, MediaSegment},
     read::ReadError,
     time::{MediaDuration, ProgramDateTime},
 };
@@ -36,6 +36,7 @@ pub struct Recording {
     i_frames_only: bool,
     target_seconds: u64,
     segments: Vec<RecordedSegment>,
+    parts: Vec<RecordedPart>,
 }
 
 impl Recording {
@@ -46,22 +47,27 @@ impl Recording {
     /// half-written, only what is whole is taken.
     pub fn read(bytes: &[u8]) -> Result<Self, ReadError> {
         let may_be_cut = !bytes.ends_with(b"\n");
-        Ok(Self { may_be_cut, ..Self::from_list(&MediaPlaylist::read(bytes)?) })
+        let whole = if may_be_cut { without_cut_part(bytes) } else { bytes };
+        Ok(Self { may_be_cut, ..Self::from_list(&MediaPlaylist::read(whole)?) })
     }
 
     /// Takes what concerns a recording from a list.
     pub fn from_list(list: &MediaPlaylist<'_>) -> Self {
         let mut map: Option<Arc<RecordedMap>> = None;
-        let segments = list.numbered().map(|(number, segment)| {
-            // One copy for all segments that share it.
-            let named = segment.map.as_deref().map(RecordedMap::new);
+        // One copy for all segments that share it.
+        let mut shared = |named: Option<&Map<'_>>| {
+            let named = named.map(RecordedMap::new);
             if map.as_deref() != named.as_ref() {
                 map = named.map(Arc::from);
             }
-            RecordedSegment::new(number, segment, map.clone())
+            map.clone()
+        };
+        let segments = list.numbered().map(|(number, segment)| {
+            RecordedSegment::new(number, segment, shared(segment.map.as_deref()))
         });
-        Self {
+        let mut recording = Self {
             segments: segments.collect(),
+            parts: Vec::new(),
             // No recorder leaves segments out; what was left out is not in the folder's list.
             media_sequence: list
                 .header()
@@ -71,12 +77,43 @@ impl Recording {
             may_be_cut: false,
             i_frames_only: list.header().i_frames_only,
             target_seconds: list.header().target_duration,
+        };
+        if let Some(open) = list.open() {
+            let whole = RecordedPart {
+                number: recording.end(),
+                map: shared(open.map.as_deref()),
+                encrypted: !open.keys.is_empty(),
+                discontinuity: open.discontinuity,
+                ..RecordedPart::default()
+            };
+            recording.parts = whole.with_each(&open.parts).collect();
         }
+        recording
     }
 
     /// The segments listed, oldest first. A segment is complete once it is listed.
     pub fn segments(&self) -> &[RecordedSegment] {
         &self.segments
+    }
+
+    /// The parts that are listed of the segment behind the last whole one, in their order; none if the recorder delivers
+    /// no parts. A part is complete once it is listed. Those of whole segments are in [`RecordedSegment::parts`]: the last
+    /// part of a segment is often listed together with it.
+    ///
+    /// ```
+    /// use alive_playlist::Recording;
+    /// let now = Recording::read(b"#EXTM3U\n#EXT-X-TARGETDURATION:4\n#EXT-X-PART-INF:PART-TARGET=1\n\
+    ///     #EXT-X-MEDIA-SEQUENCE:7\n#EXTINF:4.0,\ns7.m4s\n\
+    ///     #EXT-X-PART:DURATION=1.0,URI=\"s8.m4s\",BYTERANGE=\"100@0\",INDEPENDENT=YES\n\
+    ///     #EXT-X-PART:DURATION=0.9,URI=\"s8.m4s\",BYTERANGE=\"80\"\n")?;
+    /// let [first, second] = now.parts() else { panic!("two parts") };
+    /// assert_eq!((first.number, first.index, first.independent), (8, 0, true));
+    /// assert_eq!((second.number, second.index), (8, 1));
+    /// assert_eq!(second.byte_range.map(|range| (range.offset(), range.length())), Some((100, 80)));
+    /// # Ok::<(), alive_playlist::ReadError>(())
+    /// ```
+    pub fn parts(&self) -> &[RecordedPart] {
+        &self.parts
     }
 
     /// Number of the first segment listed.
@@ -188,10 +225,19 @@ pub struct RecordedSegment {
     pub map: Option<Arc<RecordedMap>>,
     /// Whether it is encrypted: nobody who watches the stream has the key.
     pub encrypted: bool,
+    /// Its parts, as long as the recorder lists them.
+    pub parts: Box<[RecordedPart]>,
 }
 
 impl RecordedSegment {
     fn new(number: u64, segment: &MediaSegment<'_>, map: Option<Arc<RecordedMap>>) -> Self {
+        let whole = RecordedPart {
+            number,
+            map: map.clone(),
+            encrypted: !segment.keys.is_empty(),
+            discontinuity: segment.discontinuity,
+            ..RecordedPart::default()
+        };
         Self {
             number,
             uri: segment.uri.as_str().into(),
@@ -202,6 +248,7 @@ impl RecordedSegment {
             byte_range: segment.byte_range,
             map,
             encrypted: !segment.keys.is_empty(),
+            parts: whole.with_each(&segment.parts).collect(),
         }
     }
 
@@ -252,6 +299,73 @@ impl RecordedSegment {
     }
 }
 
+/// A part of a segment in a recorder's list.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RecordedPart {
+    /// The number in the recorder's list of the segment that it is a part of, listed or not.
+    pub number: u64,
+    /// Its place among the parts of that segment, from 0.
+    pub index: usize,
+    /// Its name, as written.
+    pub uri: Box<str>,
+    /// What the recorder says of its length.
+    pub duration: MediaDuration,
+    /// Whether it starts with a key frame.
+    pub independent: bool,
+    /// Whether the recorder announces a break before its segment.
+    pub discontinuity: bool,
+    /// Whether the recorder says that it cannot be had.
+    pub gap: bool,
+    /// Which part of the file it is, or `None` for the whole. The file may be that of the segment, still growing.
+    pub byte_range: Option<ByteRange>,
+    /// Its initialisation section, which fragments of MP4 need.
+    pub map: Option<Arc<RecordedMap>>,
+    /// Whether it is encrypted: nobody who watches the stream has the key.
+    pub encrypted: bool,
+}
+
+impl RecordedPart {
+    /// The parts of one segment, of which this one says what they have in common.
+    fn with_each<'p>(&'p self, parts: &'p [MediaPart<'_>]) -> impl Iterator<Item = Self> + 'p {
+        parts.iter().enumerate().map(|(index, part)| Self {
+            index,
+            uri: part.uri.as_str().into(),
+            duration: part.duration,
+            independent: part.independent,
+            gap: part.gap,
+            byte_range: part.byte_range,
+            ..self.clone()
+        })
+    }
+
+    /// The name of its file in the list's own folder, see [`RecordedSegment::file_name`].
+    pub fn file_name(&self) -> Option<&str> {
+        file_name(&self.uri)
+    }
+
+    /// Its length as the protocol has it.
+    ///
+    /// # Errors
+    /// It is zero, or 100 seconds and more.
+    pub fn segment_duration(&self) -> Result<SegmentDuration, SegmentDurationError> {
+        self.duration.try_into()
+    }
+
+    /// Why this part cannot be published, if so; the first reason found. It may be a range of a file.
+    pub fn unsupported(&self) -> Option<Unsupported> {
+        match () {
+            () if self.encrypted => Some(Unsupported::Encrypted),
+            () if self.gap => Some(Unsupported::Gap),
+            () if self.map.as_ref().is_some_and(|map| map.file_name().is_none()) => {
+                Some(Unsupported::Map)
+            }
+            () if self.file_name().is_none() => Some(Unsupported::Name),
+            () => None,
+        }
+    }
+}
+
 /// The initialisation section of recorded segments.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -272,6 +386,15 @@ impl RecordedMap {
     pub fn file_name(&self) -> Option<&str> {
         file_name(&self.uri).filter(|_| self.byte_range.is_none())
     }
+}
+
+/// A text without its last line if that is a part which ends in the middle: cut behind its URI it would read as a part
+/// that is the whole file.
+fn without_cut_part(bytes: &[u8]) -> &[u8] {
+    let start = bytes.iter().rposition(|&byte| byte == b'\n').map_or(0, |at| at + 1);
+    let (before, last) = bytes.split_at(start);
+    let is_part = last == b"#EXT-X-PART" || last.starts_with(b"#EXT-X-PART:");
+    if is_part { before } else { bytes }
 }
 
 /// A name of a file beside the list, and nothing else.
@@ -424,6 +547,75 @@ mod tests {
     fn what_cannot_be_published_says_why(#[case] tag: &str, #[case] why: Option<Unsupported>) {
         let list = list(0, &[], &format!("{tag}#EXTINF:1,\na.ts\n"));
         assert_eq!(list.segments()[0].unsupported(), why);
+    }
+
+    /// Segment 5 and what is listed behind it.
+    fn with_parts(tail: &str) -> Recording {
+        let head = "#EXTM3U\n#EXT-X-TARGETDURATION:10\n#EXT-X-PART-INF:PART-TARGET=1\n";
+        let text = format!("{head}#EXT-X-MEDIA-SEQUENCE:5\n#EXTINF:10,\na.ts\n{tail}");
+        Recording::read(text.as_bytes()).unwrap()
+    }
+
+    #[test]
+    fn parts_behind_the_last_segment_belong_to_the_next_one() {
+        assert_eq!(with_parts("").parts(), []);
+        let tail = "#EXT-X-DISCONTINUITY\n#EXT-X-MAP:URI=\"i\"\n\
+            #EXT-X-PART:DURATION=1,URI=\"p0\",INDEPENDENT=YES\n#EXT-X-PART:DURATION=0.5,URI=\"p1\"\n";
+        let now = with_parts(tail);
+        let told: Vec<_> =
+            now.parts().iter().map(|p| (p.number, p.index, p.independent, p.file_name())).collect();
+        assert_eq!(told, [(6, 0, true, Some("p0")), (6, 1, false, Some("p1"))]);
+        for part in now.parts() {
+            assert_eq!(part.map.as_ref().and_then(|map| map.file_name()), Some("i"));
+            assert!(part.discontinuity && part.unsupported().is_none());
+        }
+        assert_eq!(now.parts()[1].segment_duration(), "0.5".parse());
+        // The segment that they become has them, and nothing is behind it.
+        let whole = with_parts(&format!("{tail}#EXTINF:1.5,\nb.ts\n"));
+        assert_eq!((whole.parts(), &*whole.segments()[1].parts), (&[][..], now.parts()));
+        assert_eq!(numbers(whole.since(&now)), [6]);
+        // That old parts leave the list is no restart.
+        let later = with_parts("#EXT-X-DISCONTINUITY\n#EXT-X-MAP:URI=\"i\"\n#EXTINF:1.5,\nb.ts\n");
+        assert_eq!((numbers(later.since(&whole)), later.since(&whole).restarted), (vec![], None));
+    }
+
+    #[test]
+    fn a_list_may_have_parts_before_it_has_a_segment() {
+        let head = "#EXTM3U\n#EXT-X-TARGETDURATION:10\n#EXT-X-PART-INF:PART-TARGET=1\n";
+        let text = format!("{head}#EXT-X-MEDIA-SEQUENCE:3\n#EXT-X-PART:DURATION=1,URI=\"p\"\n");
+        let now = Recording::read(text.as_bytes()).unwrap();
+        assert_eq!((now.segments().len(), now.parts()[0].number), (0, 3));
+    }
+
+    #[test]
+    fn a_part_that_ends_in_the_middle_of_its_line_is_not_there_yet() {
+        let line = "#EXT-X-PART:DURATION=1,URI=\"g.ts\",BYTERANGE=\"5@0\"\n";
+        let second = "#EXT-X-PART:DURATION=1,URI=\"g.ts\",BYTERANGE=\"7\"\n";
+        for cut in 0..second.len() {
+            let now = with_parts(&format!("{line}{}", &second[..cut]));
+            // Before its name is whole the cut line is a comment or no tag that is known.
+            assert_eq!(now.parts().len(), 1, "{:?}", &second[..cut]);
+            assert_eq!(now.may_be_cut(), cut > 0);
+        }
+        let now = with_parts(&format!("{line}{second}"));
+        assert_eq!(now.parts()[1].byte_range, ByteRange::new(5, 7));
+    }
+
+    #[rstest]
+    #[case("", "p", None)]
+    #[case("", "../p", Some(Unsupported::Name))]
+    #[case("", "http://h/p", Some(Unsupported::Name))]
+    #[case("", "p\",GAP=YES,X=\"", Some(Unsupported::Gap))]
+    #[case("", "p\",BYTERANGE=\"5@1", None)]
+    #[case("#EXT-X-MAP:URI=\"../i\"\n", "p", Some(Unsupported::Map))]
+    #[case("#EXT-X-KEY:METHOD=AES-128,URI=\"k\"\n", "p", Some(Unsupported::Encrypted))]
+    fn a_part_that_cannot_be_published_says_why(
+        #[case] tag: &str,
+        #[case] uri: &str,
+        #[case] why: Option<Unsupported>,
+    ) {
+        let now = with_parts(&format!("{tag}#EXT-X-PART:DURATION=1,URI=\"{uri}\"\n"));
+        assert_eq!(now.parts()[0].unsupported(), why);
     }
 
     #[test]

@@ -7,9 +7,10 @@ use std::sync::Arc;
 use crate::{
     decimal::{push_seconds, push_u64},
     model::{
-        ByteRange, Key, KeySet, Map, MediaHeader, MediaPlaylist, MediaSegment,
-        MultivariantPlaylist, ServerControl, Variant,
+        ByteRange, Key, KeySet, Map, MediaHeader, MediaPart, MediaPlaylist, MediaSegment,
+        MultivariantPlaylist, OpenSegment, ServerControl, Variant,
     },
+    time::ProgramDateTime,
 };
 
 impl MediaPlaylist<'_> {
@@ -22,10 +23,13 @@ impl MediaPlaylist<'_> {
         let mut out = Vec::with_capacity(256 + uris + self.segments().len() * ROOM_PER_SEGMENT);
         push_header(&mut out, self.header());
         let start = InForce::default();
-        self.segments().iter().fold(start, |in_force, segment| {
+        let last = self.segments().iter().fold(start, |in_force, segment| {
             push_segment(&mut out, segment, &in_force);
             InForce { map: segment.map.as_ref(), keys: Some(&segment.keys) }
         });
+        if let Some(open) = self.open() {
+            push_open(&mut out, open, &last);
+        }
         if self.header().ended {
             out.extend_from_slice(ENDLIST);
         }
@@ -54,6 +58,11 @@ pub(crate) fn push_header(out: &mut Vec<u8>, header: &MediaHeader) {
     }
     push_number(out, b"#EXT-X-TARGETDURATION:", header.target_duration);
     push_control(out, header.server_control);
+    if let Some(target) = header.part_target {
+        out.extend_from_slice(b"#EXT-X-PART-INF:PART-TARGET=");
+        push_seconds(out, target.as_micros());
+        out.push(b'\n');
+    }
     push_number(out, b"#EXT-X-MEDIA-SEQUENCE:", header.media_sequence);
     if header.discontinuity_sequence != 0 {
         push_number(out, b"#EXT-X-DISCONTINUITY-SEQUENCE:", header.discontinuity_sequence);
@@ -80,8 +89,11 @@ fn push_control(out: &mut Vec<u8>, control: ServerControl) {
         out.extend_from_slice(b"CAN-BLOCK-RELOAD=YES");
         separator = b",";
     }
-    let times: [(&[u8], _); 2] =
-        [(b"CAN-SKIP-UNTIL=", control.can_skip_until), (b"HOLD-BACK=", control.hold_back)];
+    let times: [(&[u8], _); 3] = [
+        (b"CAN-SKIP-UNTIL=", control.can_skip_until),
+        (b"HOLD-BACK=", control.hold_back),
+        (b"PART-HOLD-BACK=", control.part_hold_back),
+    ];
     for (name, time) in times {
         let Some(time) = time else { continue };
         out.extend_from_slice(std::mem::replace(&mut separator, b","));
@@ -92,23 +104,13 @@ fn push_control(out: &mut Vec<u8>, control: ServerControl) {
 }
 
 fn push_segment(out: &mut Vec<u8>, segment: &MediaSegment<'_>, before: &InForce<'_, '_>) {
-    if segment.discontinuity {
-        out.extend_from_slice(b"#EXT-X-DISCONTINUITY\n");
-    }
-    push_keys(out, &segment.keys, before.keys.unwrap_or(&KeySet::default()));
-    if let Some(map) = &segment.map
-        && !before.map.is_some_and(|before| Arc::ptr_eq(before, map) || before == map)
-    {
-        push_map(out, map);
-    }
-    if let Some(time) = segment.program_date_time {
-        out.extend_from_slice(b"#EXT-X-PROGRAM-DATE-TIME:");
-        time.push_to(out);
-        out.push(b'\n');
-    }
+    let now = InForce { map: segment.map.as_ref(), keys: Some(&segment.keys) };
+    push_start(out, segment.discontinuity, &now, before);
+    push_date(out, segment.program_date_time);
     if segment.gap {
         out.extend_from_slice(b"#EXT-X-GAP\n");
     }
+    push_parts(out, &segment.parts);
     out.extend_from_slice(b"#EXTINF:");
     push_seconds(out, segment.duration.as_micros());
     push_line(out, b",", segment.title.as_ref().map_or("", |title| title.as_str()));
@@ -118,6 +120,60 @@ fn push_segment(out: &mut Vec<u8>, segment: &MediaSegment<'_>, before: &InForce<
         out.push(b'\n');
     }
     push_line(out, b"", segment.uri.as_str());
+}
+
+/// Writes what there is of the segment behind the last one.
+fn push_open(out: &mut Vec<u8>, open: &OpenSegment<'_>, before: &InForce<'_, '_>) {
+    let now = InForce { map: open.map.as_ref(), keys: Some(&open.keys) };
+    push_start(out, open.discontinuity, &now, before);
+    push_date(out, open.program_date_time);
+    push_parts(out, &open.parts);
+}
+
+/// Writes what changes where a segment starts.
+fn push_start(
+    out: &mut Vec<u8>,
+    discontinuity: bool,
+    now: &InForce<'_, '_>,
+    before: &InForce<'_, '_>,
+) {
+    if discontinuity {
+        out.extend_from_slice(b"#EXT-X-DISCONTINUITY\n");
+    }
+    let none = KeySet::default();
+    push_keys(out, now.keys.unwrap_or(&none), before.keys.unwrap_or(&none));
+    if let Some(map) = now.map
+        && !before.map.is_some_and(|before| Arc::ptr_eq(before, map) || before == map)
+    {
+        push_map(out, map);
+    }
+}
+
+fn push_date(out: &mut Vec<u8>, time: Option<ProgramDateTime>) {
+    let Some(time) = time else { return };
+    out.extend_from_slice(b"#EXT-X-PROGRAM-DATE-TIME:");
+    time.push_to(out);
+    out.push(b'\n');
+}
+
+fn push_parts(out: &mut Vec<u8>, parts: &[MediaPart<'_>]) {
+    for part in parts {
+        out.extend_from_slice(b"#EXT-X-PART:DURATION=");
+        push_seconds(out, part.duration.as_micros());
+        push_quoted(out, b",URI=\"", part.uri.as_str());
+        if part.independent {
+            out.extend_from_slice(b",INDEPENDENT=YES");
+        }
+        if let Some(range) = part.byte_range {
+            out.extend_from_slice(b",BYTERANGE=\"");
+            push_range(out, range);
+            out.push(b'"');
+        }
+        if part.gap {
+            out.extend_from_slice(b",GAP=YES");
+        }
+        out.push(b'\n');
+    }
 }
 
 /// Writes the keys that changed, or ends encryption first when a key must be forgotten.
@@ -246,6 +302,21 @@ mod tests {
             #EXT-X-MAP:URI=\"init.mp4\",BYTERANGE=\"100@5\"\n\
             #EXT-X-PROGRAM-DATE-TIME:2026-11-21T00:03:36.583Z\n#EXT-X-GAP\n#EXTINF:9.967000,Title, long\n\
             #EXT-X-BYTERANGE:1000@200\na.m4s\n#EXTINF:10.000000,\nb.m4s\n#EXT-X-ENDLIST\n";
+        assert_eq!(rewritten(text), text);
+    }
+
+    #[test]
+    fn parts_stand_before_their_segment_and_behind_the_last() {
+        let text = "#EXTM3U\n#EXT-X-VERSION:6\n#EXT-X-TARGETDURATION:4\n\
+            #EXT-X-SERVER-CONTROL:CAN-BLOCK-RELOAD=YES,PART-HOLD-BACK=3.000000\n\
+            #EXT-X-PART-INF:PART-TARGET=1.000000\n#EXT-X-MEDIA-SEQUENCE:0\n\
+            #EXT-X-MAP:URI=\"i\"\n#EXTINF:4.000000,\na\n\
+            #EXT-X-DISCONTINUITY\n#EXT-X-MAP:URI=\"j\"\n\
+            #EXT-X-PART:DURATION=1.000000,URI=\"b0\",INDEPENDENT=YES,BYTERANGE=\"7@0\"\n\
+            #EXT-X-PART:DURATION=0.500000,URI=\"b1\",GAP=YES\n#EXTINF:1.500000,\nb\n\
+            #EXT-X-DISCONTINUITY\n#EXT-X-KEY:METHOD=AES-128,URI=\"k\"\n#EXT-X-MAP:URI=\"k\"\n\
+            #EXT-X-PROGRAM-DATE-TIME:2026-11-21T00:03:36.583Z\n\
+            #EXT-X-PART:DURATION=1.000000,URI=\"c0\"\n";
         assert_eq!(rewritten(text), text);
     }
 

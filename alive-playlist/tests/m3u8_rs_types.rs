@@ -18,11 +18,13 @@ fn without_losses(list: &MediaPlaylist<'static>) -> MediaPlaylist<'static> {
     // Left-out segments only count for the number of the first one there, and offers are lost.
     header.media_sequence += std::mem::take(&mut header.skipped_segments);
     header.server_control = ServerControl::default();
+    header.part_target = None;
     let mut kept = MediaPlaylist::new(header);
     for segment in list.segments() {
         let mut segment = segment.clone();
         // One key per segment, and no way to tell a set from the key that changed.
         segment.keys = KeySet::default();
+        segment.parts = Vec::new();
         kept.push(segment).unwrap();
     }
     kept

@@ -15,7 +15,8 @@ use timeline::{segment, settings};
 
 /// A line that starts as a tag we read and goes on as a value of any of them.
 const TAG_LINE: &str = "(#EXT(INF|-X-(VERSION|KEY|MAP|GAP|BYTERANGE|STREAM-INF|MEDIA-SEQUENCE\
-    |ENDLIST|DISCONTINUITY)):?)?(METHOD=NONE|METHOD=A,URI=\"k\"|URI=\"i\"|BANDWIDTH=[0-9]{1,4}\
+    |ENDLIST|DISCONTINUITY|PART|PART-INF)):?)?(METHOD=NONE|METHOD=A,URI=\"k\"|URI=\"i\"|BANDWIDTH=[0-9]{1,4}\
+    |DURATION=1,URI=\"[pq]\"(,BYTERANGE=\"[0-9](@0)?\")?|PART-TARGET=1\
     |[0-9]{0,4}|[a-z,@.=\" ]{0,6})";
 
 /// One change to a text: a byte replaced, removed, inserted, or a line doubled.
@@ -137,9 +138,14 @@ proptest! {
         let text = list.to_bytes();
         let prefix = &text[..cut.index(text.len() + 1)];
         fuzzing::read_playlist(prefix);
-        // A whole line more never takes a segment away.
+        // A whole line more never takes a segment away, or a part.
         if let (Ok(part), Ok(whole)) = (Recording::read(prefix), Recording::read(&text)) {
             prop_assert!(part.segments().len() <= whole.segments().len());
+            let parts = |list: &Recording| {
+                let listed: usize = list.segments().iter().map(|segment| segment.parts.len()).sum();
+                listed + list.parts().len()
+            };
+            prop_assert!(parts(&part) <= parts(&whole));
         }
     }
 

@@ -2,7 +2,7 @@
 
 use crate::time::MediaDuration;
 
-/// `EXT-X-SERVER-CONTROL`. The default offers nothing, and no tag is written. Offers for parts are not kept.
+/// `EXT-X-SERVER-CONTROL`. The default offers nothing, and no tag is written.
 /// Source: `spec/hls.md`, section 7.
 ///
 /// ```
@@ -23,4 +23,6 @@ pub struct ServerControl {
     pub can_skip_until: Option<MediaDuration>,
     /// How far from the end of the list players should stay: `HOLD-BACK`.
     pub hold_back: Option<MediaDuration>,
+    /// How far from the end of the list players that fetch parts should stay: `PART-HOLD-BACK`.
+    pub part_hold_back: Option<MediaDuration>,
 }

@@ -2,7 +2,11 @@
 
 use std::{fmt, sync::Arc};
 
-use super::{control::ServerControl, key::KeySet};
+use super::{
+    control::ServerControl,
+    key::KeySet,
+    part::{MediaPart, OpenSegment},
+};
 use crate::{
     line_text::{Quoted, Title, Uri},
     time::{MediaDuration, ProgramDateTime},
@@ -49,6 +53,8 @@ pub struct MediaHeader {
     pub i_frames_only: bool,
     /// What the server offers to who reloads the list.
     pub server_control: ServerControl,
+    /// How long a part plays at most: `EXT-X-PART-INF`. A list with parts has it.
+    pub part_target: Option<MediaDuration>,
     /// How many segments at the front are left out because the reader has them: `EXT-X-SKIP`. They count for the numbers
     /// of those behind them.
     pub skipped_segments: u64,
@@ -67,6 +73,7 @@ impl MediaHeader {
             independent_segments: false,
             i_frames_only: false,
             server_control: ServerControl::default(),
+            part_target: None,
             skipped_segments: 0,
         }
     }
@@ -87,20 +94,29 @@ impl MediaHeader {
 pub struct MediaPlaylist<'a> {
     header: MediaHeader,
     segments: Vec<MediaSegment<'a>>,
+    open: Option<OpenSegment<'a>>,
 }
 
 impl<'a> MediaPlaylist<'a> {
     /// Most segments in one list. Source: `spec/hls.md`, section 12, R14.
     pub const MAX_SEGMENTS: usize = 200_000;
 
+    /// Most parts of segments in one list: thrice what a day of segments with ten parts each would need, if a list kept
+    /// the parts of old segments.
+    pub const MAX_PARTS: usize = 262_144;
+
     /// A list without segments.
     pub fn new(header: MediaHeader) -> Self {
-        Self { header, segments: Vec::new() }
+        Self { header, segments: Vec::new(), open: None }
     }
 
     /// Takes what the reader has checked as it went.
-    pub(crate) fn as_read(header: MediaHeader, segments: Vec<MediaSegment<'a>>) -> Self {
-        Self { header, segments }
+    pub(crate) fn as_read(
+        header: MediaHeader,
+        segments: Vec<MediaSegment<'a>>,
+        open: Option<OpenSegment<'a>>,
+    ) -> Self {
+        Self { header, segments, open }
     }
 
     /// What the list says of itself.
@@ -111,6 +127,11 @@ impl<'a> MediaPlaylist<'a> {
     /// The segments, oldest first.
     pub fn segments(&self) -> &[MediaSegment<'a>] {
         &self.segments
+    }
+
+    /// The segment behind the last one, if there are parts of it already.
+    pub fn open(&self) -> Option<&OpenSegment<'a>> {
+        self.open.as_ref()
     }
 
     /// The segments with their sequence numbers.
@@ -127,21 +148,44 @@ impl<'a> MediaPlaylist<'a> {
     /// # Errors
     /// The list is full, its numbers are used up, or the segment has no initialisation section while the one before it
     /// has: no tag can say that.
+    ///
+    /// Parts that stood behind the last segment are those of this one, or of none: they are forgotten.
     pub fn push(&mut self, segment: MediaSegment<'a>) -> Result<(), ModelError> {
         if self.segments.len() >= Self::MAX_SEGMENTS {
             return Err(ModelError::Full);
         }
-        let count = u64::try_from(self.segments.len()).unwrap_or(u64::MAX);
-        let number = self.header.media_sequence.checked_add(self.header.skipped_segments);
-        if number.and_then(|number| number.checked_add(count)).is_none() {
+        if self.next_number().is_none() {
             return Err(ModelError::Sequence);
         }
-        let before = self.segments.last();
-        if segment.map.is_none() && before.is_some_and(|before| before.map.is_some()) {
-            return Err(ModelError::Map);
-        }
+        self.check_map(segment.map.is_some())?;
         self.segments.push(segment);
+        self.open = None;
         Ok(())
+    }
+
+    /// Says which parts there are of the segment behind the last one; without any there is no such segment.
+    ///
+    /// # Errors
+    /// As [`push`](Self::push), but that a full list may have one.
+    pub fn set_open(&mut self, open: OpenSegment<'a>) -> Result<(), ModelError> {
+        if self.next_number().is_none() {
+            return Err(ModelError::Sequence);
+        }
+        self.check_map(open.map.is_some())?;
+        self.open = Some(open).filter(|open| !open.parts.is_empty());
+        Ok(())
+    }
+
+    fn check_map(&self, has_map: bool) -> Result<(), ModelError> {
+        let before = self.segments.last().is_some_and(|before| before.map.is_some());
+        if before && !has_map { Err(ModelError::Map) } else { Ok(()) }
+    }
+
+    /// The number of the segment behind the last one.
+    fn next_number(&self) -> Option<u64> {
+        let count = u64::try_from(self.segments.len()).unwrap_or(u64::MAX);
+        let number = self.header.media_sequence.checked_add(self.header.skipped_segments);
+        number.and_then(|number| number.checked_add(count))
     }
 
     /// Says that nothing will be added.
@@ -161,7 +205,8 @@ impl<'a> MediaPlaylist<'a> {
             (true, false) => 4,
             (false, false) => 3,
         };
-        self.segments.iter().map(MediaSegment::lowest_version).fold(list, u64::max)
+        let open = self.open.as_ref().map(|open| if open.map.is_some() { 6 } else { 3 });
+        self.segments.iter().map(MediaSegment::lowest_version).chain(open).fold(list, u64::max)
     }
 
     /// The same list, holding its own texts. Segments that shared a map or keys still do.
@@ -169,7 +214,8 @@ impl<'a> MediaPlaylist<'a> {
     pub fn into_owned(self) -> MediaPlaylist<'static> {
         let mut owner = Owner::default();
         let segments = self.segments.into_iter().map(|segment| owner.own(segment)).collect();
-        MediaPlaylist { header: self.header, segments }
+        let open = self.open.map(|open| owner.own_open(open));
+        MediaPlaylist { header: self.header, segments, open }
     }
 }
 
@@ -216,6 +262,8 @@ pub struct MediaSegment<'a> {
     pub map: Option<Arc<Map<'a>>>,
     /// The keys in force.
     pub keys: KeySet<'a>,
+    /// Its parts, if they are listed (still).
+    pub parts: Vec<MediaPart<'a>>,
 }
 
 impl<'a> MediaSegment<'a> {
@@ -231,6 +279,7 @@ impl<'a> MediaSegment<'a> {
             byte_range: None,
             map: None,
             keys: KeySet::default(),
+            parts: Vec::new(),
         }
     }
 
@@ -317,6 +366,17 @@ impl<'a> Owner<'a> {
             byte_range: segment.byte_range,
             map: segment.map.map(|map| self.own_map(map)),
             keys: self.own_keys(segment.keys),
+            parts: segment.parts.into_iter().map(MediaPart::into_owned).collect(),
+        }
+    }
+
+    fn own_open(&mut self, open: OpenSegment<'a>) -> OpenSegment<'static> {
+        OpenSegment {
+            parts: open.parts.into_iter().map(MediaPart::into_owned).collect(),
+            discontinuity: open.discontinuity,
+            program_date_time: open.program_date_time,
+            map: open.map.map(|map| self.own_map(map)),
+            keys: self.own_keys(open.keys),
         }
     }
 
@@ -372,6 +432,26 @@ mod tests {
         let map = Arc::new(Map::new(Quoted::new("init.mp4").unwrap()));
         list.push(MediaSegment { map: Some(map), ..segment() }).unwrap();
         assert_eq!(list.push(segment()), Err(ModelError::Map));
+    }
+
+    #[test]
+    fn an_open_segment_is_one_that_could_follow() {
+        let part = || MediaPart::new(Quoted::new("p").unwrap(), MediaDuration::default());
+        let open = || OpenSegment::new(vec![part()]);
+        let mut list =
+            MediaPlaylist::new(MediaHeader { media_sequence: u64::MAX, ..MediaHeader::new(1) });
+        list.set_open(OpenSegment::new(Vec::new())).unwrap();
+        assert_eq!(list.open(), None);
+        list.set_open(open()).unwrap();
+        assert_eq!(list.open(), Some(&open()));
+        list.push(segment()).unwrap();
+        assert_eq!(list.open(), None);
+        assert_eq!(list.set_open(open()), Err(ModelError::Sequence));
+        let mut list = MediaPlaylist::new(MediaHeader::new(1));
+        let map = Arc::new(Map::new(Quoted::new("init.mp4").unwrap()));
+        list.push(MediaSegment { map: Some(Arc::clone(&map)), ..segment() }).unwrap();
+        assert_eq!(list.set_open(open()), Err(ModelError::Map));
+        list.set_open(OpenSegment { map: Some(map), ..open() }).unwrap();
     }
 
     #[test]

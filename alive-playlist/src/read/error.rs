@@ -41,6 +41,9 @@ pub enum Problem {
         /// What is wrong with them.
         problem: AttributeProblem,
     },
+    /// A tag that holds for all parts of a segment stands behind one of them.
+    #[error("{0} must stand before the first EXT-X-PART of the segment that it holds for")]
+    BehindPart(&'static str),
     /// R2: there is a byte order mark.
     #[error("a byte order mark stands before #EXTM3U; save the list as UTF-8 without one")]
     ByteOrderMark,
@@ -101,6 +104,12 @@ pub enum Problem {
     /// R4: there is no target duration.
     #[error("the list has no EXT-X-TARGETDURATION")]
     NoTargetDuration,
+    /// R14: too many parts.
+    #[error("more than {max} parts of segments", max = MediaPlaylist::MAX_PARTS)]
+    Parts,
+    /// A list with parts does not say how long they may be.
+    #[error("the list has EXT-X-PART and no EXT-X-PART-INF")]
+    PartsWithoutTarget,
     /// R14: too many segments.
     #[error("more than {max} segments", max = MediaPlaylist::MAX_SEGMENTS)]
     Segments,

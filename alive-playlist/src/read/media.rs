@@ -12,17 +12,20 @@ use super::{
 use crate::{
     line_text::{Quoted, Title, Uri, Word},
     model::{
-        ByteRange, Key, KeySet, Map, MediaHeader, MediaPlaylist, MediaSegment, PlaylistType,
-        ServerControl,
+        ByteRange, Key, KeySet, Map, MediaHeader, MediaPart, MediaPlaylist, MediaSegment,
+        OpenSegment, PlaylistType, ServerControl,
     },
     time::{MediaDuration, MediaDurationError, ProgramDateTime},
 };
 
 const BYTERANGE: &str = "EXT-X-BYTERANGE";
+const DISCONTINUITY: &str = "EXT-X-DISCONTINUITY";
 const DISCONTINUITY_SEQUENCE: &str = "EXT-X-DISCONTINUITY-SEQUENCE";
 const KEY: &str = "EXT-X-KEY";
 const MAP: &str = "EXT-X-MAP";
 const MEDIA_SEQUENCE: &str = "EXT-X-MEDIA-SEQUENCE";
+const PART: &str = "EXT-X-PART";
+const PART_INF: &str = "EXT-X-PART-INF";
 const PLAYLIST_TYPE: &str = "EXT-X-PLAYLIST-TYPE";
 const SKIP: &str = "EXT-X-SKIP";
 const TARGET_DURATION: &str = "EXT-X-TARGETDURATION";
@@ -64,6 +67,8 @@ pub(super) struct MediaReader<'a> {
     saw_playlist_type: bool,
     saw_discontinuity: bool,
     saw_skip: bool,
+    /// Of all segments.
+    part_count: usize,
     map: Option<Arc<Map<'a>>>,
     keys: KeySet<'a>,
     next: Next<'a>,
@@ -79,6 +84,7 @@ struct Next<'a> {
     gap: bool,
     program_date_time: Option<ProgramDateTime>,
     byte_range: Option<RangeText>,
+    parts: Vec<MediaPart<'a>>,
 }
 
 /// A byte range as written: the offset may depend on the segment before.
@@ -101,6 +107,7 @@ impl<'a> MediaReader<'a> {
             saw_playlist_type: false,
             saw_discontinuity: false,
             saw_skip: false,
+            part_count: 0,
             map: None,
             keys: KeySet::default(),
             next: Next::default(),
@@ -109,11 +116,8 @@ impl<'a> MediaReader<'a> {
     }
 
     pub(super) fn take_extinf(&mut self, value: &'a str) -> Result<(), Problem> {
-        let (duration, title) = value.split_once(',').unwrap_or((value, ""));
-        self.next.duration = Some(duration.parse().map_err(|error| match error {
-            MediaDurationError::Range => Problem::DurationRange(Excerpt::of(duration)),
-            MediaDurationError::Form => Problem::Duration(Excerpt::of(duration)),
-        })?);
+        let (time, title) = value.split_once(',').unwrap_or((value, ""));
+        self.next.duration = Some(duration(time)?);
         self.next.title = (!title.is_empty()).then(|| Title::as_read(title));
         Ok(())
     }
@@ -123,6 +127,7 @@ impl<'a> MediaReader<'a> {
         match name.strip_prefix("#EXT-X-").unwrap_or(name) {
             "BYTERANGE" => self.next.byte_range = Some(range_text(BYTERANGE, value)?),
             "DISCONTINUITY" => {
+                self.expect_no_part(DISCONTINUITY)?;
                 self.next.discontinuity = true;
                 self.saw_discontinuity = true;
             }
@@ -131,8 +136,13 @@ impl<'a> MediaReader<'a> {
             "GAP" => self.next.gap = true,
             "I-FRAMES-ONLY" => self.header.i_frames_only = true,
             "KEY" => return self.take_key(value),
-            "MAP" => self.map = Some(Arc::new(map(value)?)),
+            "MAP" => {
+                self.expect_no_part(MAP)?;
+                self.map = Some(Arc::new(map(value)?));
+            }
             "MEDIA-SEQUENCE" => return self.take_media_sequence(value),
+            "PART" => return self.take_part(value),
+            "PART-INF" => return self.take_part_inf(value),
             "PLAYLIST-TYPE" => return self.take_playlist_type(value),
             "PROGRAM-DATE-TIME" => self.next.program_date_time = ProgramDateTime::parse(value),
             "SERVER-CONTROL" => self.header.server_control = server_control(value),
@@ -188,7 +198,64 @@ impl<'a> MediaReader<'a> {
         Ok(())
     }
 
+    fn take_part_inf(&mut self, value: &str) -> Result<(), Problem> {
+        let broken = |problem| Problem::attribute(PART_INF, problem);
+        let attributes = Attributes::parse(value).map_err(broken)?;
+        let target = attributes.plain("PART-TARGET").map_err(broken)?;
+        let target = target.ok_or_else(|| broken(AttributeProblem::Missing("PART-TARGET")))?;
+        match self.header.part_target.replace(duration(target)?) {
+            None => Ok(()),
+            Some(_) => Err(Problem::Twice(PART_INF)),
+        }
+    }
+
+    fn take_part(&mut self, value: &'a str) -> Result<(), Problem> {
+        if self.part_count >= MediaPlaylist::MAX_PARTS {
+            return Err(Problem::Parts);
+        }
+        let part = self.part(value)?;
+        self.part_count += 1;
+        self.next.parts.push(part);
+        Ok(())
+    }
+
+    fn part(&self, value: &'a str) -> Result<MediaPart<'a>, Problem> {
+        let broken = |problem| Problem::attribute(PART, problem);
+        let attributes = Attributes::parse(value).map_err(broken)?;
+        let uri = attributes.quoted("URI").map_err(broken)?;
+        let uri = uri.ok_or_else(|| broken(AttributeProblem::Missing("URI")))?;
+        let time = attributes.plain("DURATION").map_err(broken)?;
+        let time = time.ok_or_else(|| broken(AttributeProblem::Missing("DURATION")))?;
+        let says_yes = |name| Ok(attributes.plain(name).map_err(broken)? == Some("YES"));
+        let byte_range = match attributes.quoted("BYTERANGE").map_err(broken)? {
+            None => None,
+            Some(range) => Some(self.resolve_part(range, uri)?),
+        };
+        let mut part = MediaPart::new(Quoted::as_read(uri), duration(time)?);
+        part.independent = says_yes("INDEPENDENT")?;
+        part.gap = says_yes("GAP")?;
+        part.byte_range = byte_range;
+        Ok(part)
+    }
+
+    /// Without an offset, a range continues that of the part directly before, if it is of the same resource.
+    fn resolve_part(&self, range: &str, uri: &str) -> Result<ByteRange, Problem> {
+        let RangeText { length, offset } = range_text("BYTERANGE of EXT-X-PART", range)?;
+        let listed = || self.segments.last().and_then(|segment| segment.parts.last());
+        let before = self.next.parts.last().or_else(listed);
+        let before = before.filter(|before| before.uri.as_str() == uri);
+        let offset = offset.or_else(|| Some(before?.byte_range?.end()));
+        let offset = offset.ok_or(Problem::ByteRangeOffset)?;
+        ByteRange::new(offset, length).ok_or(Problem::ByteRangeEnd)
+    }
+
+    /// What holds for a segment holds for its parts, and so must be known before them.
+    fn expect_no_part(&self, tag: &'static str) -> Result<(), Problem> {
+        if self.next.parts.is_empty() { Ok(()) } else { Err(Problem::BehindPart(tag)) }
+    }
+
     fn take_key(&mut self, value: &'a str) -> Result<(), Problem> {
+        self.expect_no_part(KEY)?;
         self.keys = match key(value).map_err(|problem| Problem::attribute(KEY, problem))? {
             None => KeySet::default(),
             Some(key) => self.keys.with(key).map_err(Problem::Keys)?,
@@ -219,6 +286,7 @@ impl<'a> MediaReader<'a> {
             byte_range,
             map: self.map.clone(),
             keys: self.keys.clone(),
+            parts: next.parts,
         });
         Ok(())
     }
@@ -232,10 +300,15 @@ impl<'a> MediaReader<'a> {
     }
 
     /// Drops what a half-written end announced and checks what concerns the whole list.
-    pub(super) fn finish(self) -> Result<(MediaHeader, Vec<MediaSegment<'a>>), Problem> {
+    pub(super) fn finish(self) -> Result<WholeList<'a>, Problem> {
+        if self.part_count > 0 && self.header.part_target.is_none() {
+            return Err(Problem::PartsWithoutTarget);
+        }
         let target_duration = self.target_duration.ok_or(Problem::NoTargetDuration)?;
         let media_sequence = self.media_sequence.unwrap_or(0);
-        let after_first = u64::try_from(self.segments.len().saturating_sub(1)).unwrap_or(u64::MAX);
+        let is_open = !self.next.parts.is_empty();
+        let count = self.segments.len() + usize::from(is_open);
+        let after_first = u64::try_from(count.saturating_sub(1)).unwrap_or(u64::MAX);
         let number = media_sequence.checked_add(self.header.skipped_segments);
         if number.and_then(|number| number.checked_add(after_first)).is_none() {
             return Err(Problem::SequenceEnd);
@@ -246,8 +319,22 @@ impl<'a> MediaReader<'a> {
             discontinuity_sequence: self.discontinuity_sequence.unwrap_or(0),
             ..self.header
         };
-        Ok((header, self.segments))
+        let Next { parts, discontinuity, program_date_time, .. } = self.next;
+        let (map, keys) = (self.map, self.keys);
+        let open = OpenSegment { parts, discontinuity, program_date_time, map, keys };
+        Ok((header, self.segments, is_open.then_some(open)))
     }
+}
+
+/// A list's header, its segments, and the one behind them.
+type WholeList<'a> = (MediaHeader, Vec<MediaSegment<'a>>, Option<OpenSegment<'a>>);
+
+/// R6: seconds as plain decimal text.
+fn duration(text: &str) -> Result<MediaDuration, Problem> {
+    text.parse().map_err(|error| match error {
+        MediaDurationError::Range => Problem::DurationRange(Excerpt::of(text)),
+        MediaDurationError::Form => Problem::Duration(Excerpt::of(text)),
+    })
 }
 
 /// `length[@offset]`.
@@ -268,6 +355,7 @@ fn server_control(value: &str) -> ServerControl {
         can_block_reload: plain("CAN-BLOCK-RELOAD") == Some("YES"),
         can_skip_until: time("CAN-SKIP-UNTIL"),
         hold_back: time("HOLD-BACK"),
+        part_hold_back: time("PART-HOLD-BACK"),
     }
 }
 

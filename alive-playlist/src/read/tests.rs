@@ -137,6 +137,34 @@ fn bad_bytes_are_reported_with_their_line(#[case] bytes: &[u8], #[case] line: us
 #[case("#EXTINF:1,\na\n#EXTINF:1,\n#EXT-X-BYTERANGE:5\na\n", 5, "R13")]
 #[case("#EXTINF:1,\n#EXT-X-BYTERANGE:1@18446744073709551615\na\n", 3, "R13")]
 #[case("#EXT-X-MAP:URI=\"a\",BYTERANGE=\"5\"\n", 1, "R13")]
+#[case("#EXT-X-PART:DURATION=x,URI=\"p\"\n", 1, "R6")]
+#[case("#EXT-X-PART:DURATION=86401,URI=\"p\"\n", 1, "R6")]
+#[case("#EXT-X-PART-INF:PART-TARGET=-1\n", 1, "R6")]
+#[case("#EXT-X-PART:DURATION=1,URI=\"p\",BYTERANGE=\"x@0\"\n", 1, "R7")]
+#[case("#EXT-X-PART-INF:PART-TARGET=1\n#EXT-X-PART-INF:PART-TARGET=1\n", 2, "R9")]
+#[case("#EXT-X-STREAM-INF:BANDWIDTH=1\na\n#EXT-X-PART:DURATION=1,URI=\"p\"\n", 3, "R10")]
+#[case("#EXT-X-PART:URI=\"p\"\n", 1, "R12")]
+#[case("#EXT-X-PART:DURATION=1\n", 1, "R12")]
+#[case("#EXT-X-PART:DURATION=1,URI=p\n", 1, "R12")]
+#[case("#EXT-X-PART:DURATION=\"1\",URI=\"p\"\n", 1, "R12")]
+#[case("#EXT-X-PART:DURATION=1,URI=\"p\",INDEPENDENT=\"YES\"\n", 1, "R12")]
+#[case("#EXT-X-PART:DURATION=1,URI=\"p\",GAP=\"YES\"\n", 1, "R12")]
+#[case("#EXT-X-PART:DURATION=1,URI=\"p\",BYTERANGE=5@0\n", 1, "R12")]
+#[case("#EXT-X-PART:DURATION=1,URI=\"p\", INDEPENDENT=YES\n", 1, "R12")]
+#[case("#EXT-X-PART-INF\n", 1, "R12")]
+#[case("#EXT-X-PART-INF:PART-TARGET=\"1\"\n", 1, "R12")]
+#[case("#EXT-X-PART:DURATION=1,URI=\"p\",BYTERANGE=\"5\"\n", 1, "R13")]
+#[case("#EXT-X-PART:DURATION=1,URI=\"p\",BYTERANGE=\"1@18446744073709551615\"\n", 1, "R13")]
+#[case(
+    "#EXT-X-PART:DURATION=1,URI=\"p\",BYTERANGE=\"5@0\"\n#EXT-X-PART:DURATION=1,URI=\"q\",BYTERANGE=\"5\"\n",
+    2,
+    "R13"
+)]
+#[case(
+    "#EXT-X-PART:DURATION=1,URI=\"p\"\n#EXT-X-PART:DURATION=1,URI=\"p\",BYTERANGE=\"5\"\n",
+    2,
+    "R13"
+)]
 fn each_rule_refuses_and_names_the_line(
     #[case] body: &str,
     #[case] line_of_body: usize,
@@ -163,6 +191,75 @@ fn rule_of(problem: &Problem) -> &'static str {
         Problem::ByteRangeEnd | Problem::ByteRangeOffset => "R13",
         other => panic!("{other}"),
     }
+}
+
+/// A list that says how long its parts may be.
+fn with_parts(body: &str) -> String {
+    format!("{HEAD}#EXT-X-PART-INF:PART-TARGET=1.5\n{body}")
+}
+
+#[test]
+fn parts_belong_to_the_segment_behind_them() {
+    let text = with_parts(
+        "#EXT-X-PART:DURATION=1.0,URI=\"a0\",INDEPENDENT=YES,X=1\n#EXT-X-PART:DURATION=.5,URI=\"a1\"\n",
+    );
+    assert_eq!(rule_of(refusal(&text).problem()), "R6", "half a number is none");
+    let text = with_parts(
+        "#EXTINF:4,\n#EXT-X-PART:DURATION=1.0,URI=\"a\",INDEPENDENT=YES,BYTERANGE=\"5@7\",X=1\n\
+         #EXT-X-PART:GAP=YES,INDEPENDENT=NO,URI=\"a\",BYTERANGE=\"3\",DURATION=0.5\na\n#EXTINF:4,\nb\n\
+         #EXT-X-MAP:URI=\"i\"\n#EXT-X-PART:DURATION=1.0,URI=\"c0\"\n#EXTINF:9,\n#EXT-X-PRELOAD-HINT:TYPE=PART,URI=\"c1\"\n\
+         #EXT-X-RENDITION-REPORT:URI=\"../x.m3u8\",LAST-MSN=2\n",
+    );
+    let list = media(&text);
+    assert_eq!(list.header().part_target, Some("1.5".parse().unwrap()));
+    let [first, second] = list.segments() else { panic!("{list}") };
+    let ranges: Vec<_> = first.parts.iter().map(|part| part.byte_range).collect();
+    assert_eq!(ranges, [ByteRange::new(7, 5), ByteRange::new(12, 3)]);
+    let flags: Vec<_> = first.parts.iter().map(|part| (part.independent, part.gap)).collect();
+    assert_eq!(flags, [(true, false), (false, true)]);
+    assert!(second.parts.is_empty() && second.map.is_none());
+    let open = list.open().unwrap();
+    assert_eq!((open.parts.len(), open.parts[0].uri.as_str()), (1, "c0"));
+    assert_eq!(open.map.as_ref().map(|map| map.uri.as_str()), Some("i"));
+}
+
+#[test]
+fn a_range_may_continue_that_of_a_part_of_the_segment_before() {
+    let text = with_parts(
+        "#EXT-X-PART:DURATION=1,URI=\"f\",BYTERANGE=\"5@0\"\n#EXTINF:1,\na\n\
+         #EXT-X-PART:DURATION=1,URI=\"f\",BYTERANGE=\"6\"\n",
+    );
+    assert_eq!(media(&text).open().unwrap().parts[0].byte_range, ByteRange::new(5, 6));
+}
+
+#[rstest]
+#[case("#EXT-X-MAP:URI=\"i\"\n", "EXT-X-MAP")]
+#[case("#EXT-X-KEY:METHOD=NONE\n", "EXT-X-KEY")]
+#[case("#EXT-X-DISCONTINUITY\n", "EXT-X-DISCONTINUITY")]
+fn what_holds_for_a_part_stands_before_it(#[case] tag: &str, #[case] name: &'static str) {
+    let part = "#EXT-X-PART:DURATION=1,URI=\"p\"\n";
+    let error = refusal(&with_parts(&format!("{part}{tag}#EXTINF:1,\na\n")));
+    assert_eq!((error.line(), error.problem()), (5, &Problem::BehindPart(name)));
+    media(&with_parts(&format!("{tag}{part}#EXTINF:1,\na\n{tag}{part}")));
+}
+
+#[test]
+fn parts_without_a_target_are_refused_and_a_target_may_stand_behind_them() {
+    let part = "#EXT-X-PART:DURATION=1,URI=\"p\"\n";
+    assert_eq!(refusal(&format!("{HEAD}{part}")).problem(), &Problem::PartsWithoutTarget);
+    media(&format!("{HEAD}{part}#EXT-X-PART-INF:PART-TARGET=1\n"));
+}
+
+#[test]
+fn parts_have_a_limit_and_the_last_number() {
+    let part = "#EXT-X-PART:DURATION=1,URI=\"p\"\n";
+    let full = with_parts(&part.repeat(MediaPlaylist::MAX_PARTS));
+    assert_eq!(media(&full).open().map(|open| open.parts.len()), Some(MediaPlaylist::MAX_PARTS));
+    assert_eq!(refusal(&(full + part)).problem(), &Problem::Parts);
+    let last = "#EXT-X-MEDIA-SEQUENCE:18446744073709551615\n";
+    media(&with_parts(&format!("{last}{part}")));
+    let error = refusal(&with_parts(&format!("{last}#EXTINF:1,\na\n{part}")));
+    assert_eq!(error.problem(), &Problem::SequenceEnd);
 }
 
 #[test]

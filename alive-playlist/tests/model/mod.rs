@@ -3,9 +3,9 @@
 use std::{ops::Range, sync::Arc};
 
 use alive_playlist::{
-    ByteRange, FrameRate, Key, KeySet, Map, MediaDuration, MediaHeader, MediaPlaylist,
-    MediaSegment, MultivariantPlaylist, PlaylistType, ProgramDateTime, Quoted, Resolution,
-    ServerControl, Title, Uri, Variant, Word,
+    ByteRange, FrameRate, Key, KeySet, Map, MediaDuration, MediaHeader, MediaPart, MediaPlaylist,
+    MediaSegment, MultivariantPlaylist, OpenSegment, PlaylistType, ProgramDateTime, Quoted,
+    Resolution, ServerControl, Title, Uri, Variant, Word,
 };
 use proptest::{collection::vec, option, prelude::*};
 
@@ -57,6 +57,21 @@ prop_compose! {
 }
 
 prop_compose! {
+    fn part()(
+        uri in quoted(),
+        micros in 0..=MediaDuration::MAX_MICROS,
+        (independent, gap) in any::<(bool, bool)>(),
+        byte_range in option::of(byte_range()),
+    ) -> MediaPart<'static> {
+        let mut part = MediaPart::new(uri, MediaDuration::from_micros(micros).unwrap());
+        part.independent = independent;
+        part.gap = gap;
+        part.byte_range = byte_range;
+        part
+    }
+}
+
+prop_compose! {
     fn media_segment()(
         uri in uri(),
         micros in 0..=MediaDuration::MAX_MICROS,
@@ -66,6 +81,7 @@ prop_compose! {
         byte_range in option::of(byte_range()),
         map in option::weighted(0.2, map()),
         keys in key_set(),
+        parts in prop_oneof![2 => Just(Vec::new()), 1 => vec(part(), 0..4)],
     ) -> MediaSegment<'static> {
         let mut segment = MediaSegment::new(uri, MediaDuration::from_micros(micros).unwrap());
         segment.title = title.and_then(|title| Title::new(title).ok());
@@ -75,6 +91,7 @@ prop_compose! {
         segment.byte_range = byte_range;
         segment.map = map;
         segment.keys = keys;
+        segment.parts = parts;
         segment
     }
 }
@@ -82,13 +99,14 @@ prop_compose! {
 prop_compose! {
     fn server_control()(
         can_block_reload: bool,
-        times in vec(option::of(0..=MediaDuration::MAX_MICROS), 2),
+        times in vec(option::of(0..=MediaDuration::MAX_MICROS), 3),
     ) -> ServerControl {
         let time = |at: usize| times[at].map(|micros| MediaDuration::from_micros(micros).unwrap());
         let mut control = ServerControl::default();
         control.can_block_reload = can_block_reload;
         control.can_skip_until = time(0);
         control.hold_back = time(1);
+        control.part_hold_back = time(2);
         control
     }
 }
@@ -102,6 +120,7 @@ prop_compose! {
         playlist_type in prop_oneof![Just(None), Just(Some(PlaylistType::Event)), Just(Some(PlaylistType::Vod))],
         (ended, independent_segments, i_frames_only) in any::<(bool, bool, bool)>(),
         server_control in server_control(),
+        part_target in 0..=MediaDuration::MAX_MICROS,
         skipped_segments in prop_oneof![3 => Just(0), 1 => any::<u64>().prop_map(|n| n >> 2)],
     ) -> MediaHeader {
         MediaHeader {
@@ -114,6 +133,7 @@ prop_compose! {
             independent_segments,
             i_frames_only,
             server_control,
+            part_target: MediaDuration::from_micros(part_target).ok(),
             skipped_segments,
         }
     }
@@ -121,7 +141,8 @@ prop_compose! {
 
 /// A media playlist with everything that the model can hold.
 pub(crate) fn media_playlist() -> impl Strategy<Value = MediaPlaylist<'static>> {
-    (header(), vec((media_segment(), any::<bool>()), 0..12)).prop_map(|(header, segments)| {
+    let segments = vec((media_segment(), any::<bool>()), 0..12);
+    (header(), segments, media_segment()).prop_map(|(header, segments, open)| {
         let mut list = MediaPlaylist::new(header);
         for (mut segment, same_keys) in segments {
             let before = list.segments().last();
@@ -131,6 +152,13 @@ pub(crate) fn media_playlist() -> impl Strategy<Value = MediaPlaylist<'static>> 
             }
             list.push(segment).unwrap();
         }
+        let before = list.segments().last();
+        let mut behind = OpenSegment::new(open.parts);
+        behind.discontinuity = open.discontinuity;
+        behind.program_date_time = open.program_date_time;
+        behind.map = open.map.or_else(|| before?.map.clone());
+        behind.keys = open.keys;
+        list.set_open(behind).unwrap();
         list
     })
 }
