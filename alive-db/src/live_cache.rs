@@ -1,8 +1,11 @@
 //! AliveDB as core's live cache: [`AliveDb`].
 
+mod parts;
+
 use std::{
     collections::{HashMap, HashSet},
     fmt,
+    pin::Pin,
     sync::Arc,
     time::Duration,
 };
@@ -10,18 +13,20 @@ use std::{
 use alive_core::{
     LiveLayer, StreamId, Timestamp,
     backend::{
-        LiveCache, LiveCacheError, LiveSegment, LiveSegments, SharedStreamStore, StreamStore as _,
+        HeldParts, LiveCache, LiveCacheError, LivePart, LiveParts, LiveSegment, LiveSegments,
+        SharedStreamStore, StreamStore as _,
     },
 };
-use futures_util::{StreamExt as _, stream};
+use futures_util::{Stream, StreamExt as _, stream};
 use tokio::sync::broadcast;
 use tokio_util::task::AbortOnDropHandle;
 
+use self::parts::PartFollower;
 use crate::{
     database::{Changes, Database, DatabaseError, system_millis},
     gun::{Delta, NodeDelta, Put, State, Value},
     json::Text,
-    schema::{Item, ItemLink, NewItem, StreamSpace},
+    schema::{Item, ItemLink, NewItem, PartSpace, StreamSpace},
     sea::{KeyError, KeyPair, PublicKey, SignError, UserSpace},
 };
 
@@ -30,7 +35,7 @@ use crate::{
 /// A [writer](Self::writer) pushes into the space of its own keys and reads from it. A [reader](Self::reader) follows
 /// other streamers: the key that a stream's `configure` names on the chain decides whose space counts, and a stream
 /// without one has no segments here. A subscription is to the space of its time: who follows a stream subscribes anew when
-/// its key changes. Segments are there for ten minutes.
+/// its key changes. Segments are there for ten minutes, parts of the segment that is being recorded for two.
 pub struct AliveDb<D> {
     shared: Arc<Shared<D>>,
 }
@@ -124,10 +129,16 @@ impl<D: Database> Shared<D> {
         Self { database, streamers, rules: UserSpace::default(), clock }
     }
 
+    /// The keys to write with.
+    fn keys(&self) -> Result<&KeyPair, PushError> {
+        match &self.streamers {
+            Streamers::Own { keys } => Ok(keys),
+            Streamers::Asked | Streamers::Chain(_) => Err(PushError::ReadOnly),
+        }
+    }
+
     fn sign(&self, stream: &StreamId, item: &NewItem) -> Result<Delta, PushError> {
-        let Streamers::Own { keys } = &self.streamers else {
-            return Err(PushError::ReadOnly);
-        };
+        let keys = self.keys()?;
         let mut random = [0; StreamSpace::RANDOM_LEN];
         getrandom::fill(&mut random).map_err(|_| PushError::Sign(KeyError::Library.into()))?;
         let state = self.database.next_state();
@@ -135,12 +146,10 @@ impl<D: Database> Shared<D> {
     }
 
     /// Whose space a stream is in; `None` if the chain knows neither the stream nor a key that is one.
-    async fn space(&self, stream: &StreamId) -> Result<Option<StreamSpace>, LiveCacheError> {
+    async fn streamer(&self, stream: &StreamId) -> Result<Option<PublicKey>, LiveCacheError> {
         let store = match &self.streamers {
             Streamers::Asked => return Ok(None),
-            Streamers::Own { keys, .. } => {
-                return Ok(Some(StreamSpace::new(keys.public(), stream)));
-            }
+            Streamers::Own { keys, .. } => return Ok(Some(keys.public().clone())),
             Streamers::Chain(store) => store,
         };
         let known = store.stream(stream).await.map_err(|error| unavailable(error.into()))?;
@@ -149,9 +158,20 @@ impl<D: Database> Shared<D> {
             if settings.live_layer() != Some(LiveLayer::GunDb) {
                 return None;
             }
-            let key = settings.live_key.as_ref()?.as_str().parse().ok()?;
-            Some(StreamSpace::new(&key, stream))
+            settings.live_key.as_ref()?.as_str().parse().ok()
         }))
+    }
+
+    /// Where the segments of a stream are.
+    async fn space(&self, stream: &StreamId) -> Result<Option<StreamSpace>, LiveCacheError> {
+        let streamer = self.streamer(stream).await?;
+        Ok(streamer.map(|streamer| StreamSpace::new(&streamer, stream)))
+    }
+
+    async fn push_part(&self, stream: &StreamId, part: &LivePart) -> Result<(), PushError> {
+        let keys = self.keys()?;
+        let space = PartSpace::new(keys.public(), stream);
+        Ok(self.database.put(space.push(keys, part, self.database.next_state())?).await?)
     }
 
     /// The segments of a list and the links to them, oldest first. What is not there or no segment is left out.
@@ -229,11 +249,7 @@ impl<D: fmt::Debug> fmt::Debug for AliveDb<D> {
 impl<D: Database> LiveCache for AliveDb<D> {
     /// The time of the segment is that of the push, by this process's clock.
     async fn push(&self, stream: &StreamId, segment: LiveSegment) -> Result<(), LiveCacheError> {
-        let pushed = self.push_item(stream, &NewItem::from(&segment)).await;
-        pushed.map_err(|error| match error {
-            PushError::Database(DatabaseError::Unavailable(_)) => unavailable(error.into()),
-            _ => LiveCacheError::Refused { backend: BACKEND, source: error.into() },
-        })
+        self.push_item(stream, &NewItem::from(&segment)).await.map_err(not_pushed)
     }
 
     async fn list(
@@ -269,18 +285,43 @@ impl<D: Database> LiveCache for AliveDb<D> {
         let (out, segments) = broadcast::channel(Self::LAG);
         let follower = Follower { shared: Arc::clone(&self.shared), space, seen, out };
         let task = AbortOnDropHandle::new(tokio::spawn(follower.run(changes)));
-        Ok(Box::pin(stream::unfold((segments, task), async |(mut segments, task)| {
-            loop {
-                match segments.recv().await {
-                    Ok(segment) => return Some((segment, (segments, task))),
-                    Err(broadcast::error::RecvError::Lagged(lost)) => {
-                        tracing::debug!(lost, "a subscriber lags behind");
-                    }
-                    Err(broadcast::error::RecvError::Closed) => return None,
-                }
-            }
-        })))
+        Ok(subscription(segments, task))
     }
+
+    /// As a segment: signed by the streamer, at the time of the push.
+    async fn push_part(&self, stream: &StreamId, part: LivePart) -> Result<(), LiveCacheError> {
+        self.shared.push_part(stream, &part).await.map_err(not_pushed)
+    }
+
+    async fn subscribe_parts(&self, stream: &StreamId) -> Result<LiveParts, LiveCacheError> {
+        let Some(streamer) = self.shared.streamer(stream).await? else {
+            return Ok(Box::pin(stream::pending()));
+        };
+        let space = PartSpace::new(&streamer, stream);
+        let changes = self.shared.database.watch(space.soul()).await;
+        let changes = changes.map_err(|error| unavailable(error.into()))?;
+        let (out, parts) = broadcast::channel(HeldParts::MAX);
+        let follower = PartFollower::new(Arc::clone(&self.shared), space, out);
+        Ok(subscription(parts, AbortOnDropHandle::new(tokio::spawn(follower.run(changes)))))
+    }
+}
+
+/// What a task tells, for as long as somebody listens.
+fn subscription<T: Clone + Send + 'static>(
+    told: broadcast::Receiver<T>,
+    task: AbortOnDropHandle<()>,
+) -> Pin<Box<dyn Stream<Item = T> + Send>> {
+    Box::pin(stream::unfold((told, task), async |(mut told, task)| {
+        loop {
+            match told.recv().await {
+                Ok(item) => return Some((item, (told, task))),
+                Err(broadcast::error::RecvError::Lagged(lost)) => {
+                    tracing::debug!(lost, "a subscriber lags behind");
+                }
+                Err(broadcast::error::RecvError::Closed) => return None,
+            }
+        }
+    }))
 }
 
 /// What errors call this backend.
@@ -290,7 +331,7 @@ fn unavailable(source: Box<dyn std::error::Error + Send + Sync>) -> LiveCacheErr
     LiveCacheError::Unavailable { backend: BACKEND, source }
 }
 
-/// Why a segment was not added.
+/// Why a segment or part was not added.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum PushError {
@@ -303,6 +344,13 @@ pub enum PushError {
     /// It could not be signed.
     #[error("the segment cannot be signed")]
     Sign(#[from] SignError),
+}
+
+fn not_pushed(error: PushError) -> LiveCacheError {
+    match error {
+        PushError::Database(DatabaseError::Unavailable(_)) => unavailable(error.into()),
+        _ => LiveCacheError::Refused { backend: BACKEND, source: error.into() },
+    }
 }
 
 /// Tells the segments of one list as they come.

@@ -1,7 +1,11 @@
-//! Where AliveDB keeps live segments: [`StreamSpace`], [`Item`].
+//! Where AliveDB keeps live segments: [`StreamSpace`], [`Item`]; and the parts of the next one: [`PartSpace`].
 //!
 //! A list in the streamer's user space links to one node per segment; the list forgets after ten minutes.
 //! Source: `spec/alivedb.md`, section 6.
+
+mod parts;
+
+pub use parts::PartSpace;
 
 use alive_core::{
     ContentId, Flags, Quality, Renditions, Segment, SegmentDuration, StreamId, Timestamp,

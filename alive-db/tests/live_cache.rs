@@ -5,10 +5,10 @@
 use std::{sync::Arc, time::Duration};
 
 use alive_core::{
-    Index, Network, Op, Renditions, Segment, SignedOp, StreamId, Timestamp,
+    Index, Network, Op, Quality, Renditions, Segment, SignedOp, StreamId, Timestamp,
     backend::{
-        Block, BlockRef, Commit, LiveCache, LiveCacheError, LiveSegment, SharedLiveCache,
-        SharedStreamStore, StreamStore as _,
+        Block, BlockRef, Commit, HeldParts, LiveCache, LiveCacheError, LivePart, LiveParts,
+        LiveSegment, SharedLiveCache, SharedStreamStore, StreamStore as _,
     },
     memory::MemoryStreamStore,
 };
@@ -18,7 +18,7 @@ use alive_db::{
     json::Text,
     live_cache::AliveDb,
     memory::MemoryDatabase,
-    schema::StreamSpace,
+    schema::{PartSpace, StreamSpace},
     sea::{KeyPair, sign_node},
 };
 use futures_util::StreamExt as _;
@@ -42,6 +42,28 @@ fn segment(seconds: &str) -> LiveSegment {
     LiveSegment { segment, renditions: Renditions::default(), at: now() }
 }
 
+fn part(number: u64, index: u8) -> LivePart {
+    let content = "QmbFMke1KXqnYyBBWxB74N4c5SBnJMVAiMNRcGu6x1AwQH".parse().unwrap();
+    LivePart {
+        number,
+        index,
+        after: content,
+        duration: "0.5".parse().unwrap(),
+        content,
+        quality: Quality::Src,
+        section: None,
+        independent: true,
+        at: now(),
+    }
+}
+
+/// The next part's number and index, soon.
+async fn next_part(parts: &mut LiveParts) -> (u64, u8) {
+    let next = tokio::time::timeout(Duration::from_secs(20), parts.next()).await;
+    let part = next.expect("a part in time").expect("the cache is there");
+    (part.number, part.index)
+}
+
 fn keys() -> Arc<KeyPair> {
     Arc::new(KeyPair::generate().unwrap())
 }
@@ -50,8 +72,10 @@ fn keys() -> Arc<KeyPair> {
 async fn keeps_every_promise_of_a_live_cache() {
     let cache = AliveDb::writer(Arc::new(MemoryDatabase::default()), keys());
     alive_core::testing::live_cache(&cache, [&stream("a"), &stream("b")], now()).await;
+    alive_core::testing::live_parts(&cache, [&stream("a"), &stream("b")], now()).await;
     let shared = SharedLiveCache::new(cache);
     alive_core::testing::live_cache(&shared, [&stream("c"), &stream("d")], now()).await;
+    alive_core::testing::live_parts(&shared, [&stream("c"), &stream("d")], now()).await;
 }
 
 /// A store whose chain has this configure of the stream.
@@ -115,6 +139,82 @@ async fn a_stream_without_a_key_that_is_one_has_no_segments() {
     let more = format!(r#","pub":"{}""#, alice.public());
     let reader = AliveDb::reader(Arc::clone(&database), store_of(&configure(&more)).await);
     assert_eq!(millis(&reader).await, [2000], "the documented example gives a key only");
+}
+
+#[tokio::test]
+async fn a_reader_follows_the_parts_of_the_key_that_the_chain_names() {
+    let database = Arc::new(MemoryDatabase::default());
+    let [alice, mallory] = [keys(), keys()];
+    let store = store_of(&configure(&format!(r#","l2":"gundb","pub":"{}""#, alice.public()))).await;
+    let reader = AliveDb::reader(Arc::clone(&database), store);
+    let writer = AliveDb::writer(Arc::clone(&database), alice);
+    let forger = AliveDb::writer(Arc::clone(&database), mallory);
+    forger.push_part(&stream("s"), part(9, 9)).await.unwrap();
+    writer.push_part(&stream("s"), part(4, 0)).await.unwrap();
+    let mut parts = reader.subscribe_parts(&stream("s")).await.unwrap();
+    forger.push_part(&stream("s"), part(9, 8)).await.unwrap();
+    writer.push_part(&stream("s"), part(4, 1)).await.unwrap();
+    assert_eq!(next_part(&mut parts).await, (4, 0));
+    assert_eq!(next_part(&mut parts).await, (4, 1));
+    let unknown = reader.subscribe_parts(&stream("other")).await.unwrap();
+    let refused = reader.push_part(&stream("s"), part(4, 2)).await;
+    assert!(matches!(refused, Err(LiveCacheError::Refused { .. })), "{refused:?}");
+    drop(unknown);
+}
+
+/// Whatever else stands in the node, in whatever number: a reader holds what its limits say, and hears what is good.
+#[tokio::test]
+async fn a_hostile_streamer_fills_nobody() {
+    let database = Arc::new(MemoryDatabase::default());
+    let alice = keys();
+    let cache = AliveDb::writer(Arc::clone(&database), Arc::clone(&alice));
+    let space = PartSpace::new(alice.public(), &stream("s"));
+    let texts = (0..600).map(|n| (format!("{n}/x"), Value::from("1,2,3")));
+    let others = [Value::Null, Value::Bool(true), Value::Link("x".into()), Value::from(",,,,,,,")];
+    let others = others.into_iter().zip(0..).map(|(value, n)| (format!("0/{n}/src"), value));
+    let entries: Vec<_> = texts.chain(others).collect();
+    let entries = entries.iter().map(|(key, value)| (key.as_str(), value.clone()));
+    let state = database.next_state();
+    let node = sign_node(&alice, space.soul().clone(), entries, state).unwrap();
+    database.put(Delta { nodes: vec![node] }).await.unwrap();
+    // All places of one segment, in every rendition: more than anybody holds.
+    for quality in Quality::ALL {
+        for index in 0..=255 {
+            let part = LivePart { quality, ..part(7, index) };
+            cache.push_part(&stream("s"), part).await.unwrap();
+        }
+    }
+    let mut parts = cache.subscribe_parts(&stream("s")).await.unwrap();
+    let mut told = 1;
+    let first = parts.next().await.unwrap();
+    assert_ne!((first.quality, first.index), (Quality::Src, 0), "the oldest are left out");
+    while tokio::time::timeout(Duration::from_millis(200), parts.next()).await.is_ok() {
+        told += 1;
+    }
+    assert_eq!(told, HeldParts::MAX);
+    cache.push_part(&stream("s"), part(8, 0)).await.unwrap();
+    assert_eq!(next_part(&mut parts).await, (8, 0));
+}
+
+#[tokio::test]
+async fn parts_expire_after_two_minutes_and_segments_are_as_without_them() {
+    let database = Arc::new(MemoryDatabase::default());
+    let cache = AliveDb::writer(Arc::clone(&database), keys());
+    cache.push(&stream("s"), segment("1.0")).await.unwrap();
+    let mut segments = cache.subscribe(&stream("s")).await.unwrap();
+    cache.push_part(&stream("s"), part(1, 0)).await.unwrap();
+    let later = |ahead: f64| cache.clone().with_clock(move || now_ms() + ahead);
+    let mut parts = later(110_000.0).subscribe_parts(&stream("s")).await.unwrap();
+    assert_eq!(next_part(&mut parts).await, (1, 0));
+    let mut expired = later(120_000.0).subscribe_parts(&stream("s")).await.unwrap();
+    let mut early = later(-10_000.0).subscribe_parts(&stream("s")).await.unwrap();
+    for parts in [&mut expired, &mut early] {
+        let next = tokio::time::timeout(Duration::from_millis(200), parts.next()).await;
+        assert!(next.is_err(), "{next:?}");
+    }
+    assert_eq!(millis(&cache).await, [1000]);
+    cache.push(&stream("s"), segment("2.0")).await.unwrap();
+    assert_eq!(segments.next().await.unwrap().segment.duration.as_micros(), 2_000_000);
 }
 
 #[tokio::test]
@@ -214,6 +314,8 @@ async fn a_database_that_is_gone_may_come_back() {
     assert!(error.is_transient());
     assert!(cache.list(&stream("s"), Timestamp::EPOCH).await.unwrap_err().is_transient());
     assert!(cache.subscribe(&stream("s")).await.err().unwrap().is_transient());
+    assert!(cache.push_part(&stream("s"), part(1, 0)).await.unwrap_err().is_transient());
+    assert!(cache.subscribe_parts(&stream("s")).await.err().unwrap().is_transient());
 }
 
 /// A relay, and a peer that dials it.
@@ -249,6 +351,7 @@ mod over_the_wire {
     async fn keeps_every_promise_in_one_peer() {
         let cache = AliveDb::writer(Arc::new(peer()), keys());
         alive_core::testing::live_cache(&cache, [&stream("a"), &stream("b")], now()).await;
+        alive_core::testing::live_parts(&cache, [&stream("a"), &stream("b")], now()).await;
     }
 
     #[tokio::test]
@@ -257,6 +360,7 @@ mod over_the_wire {
         dial(&streamer, &relay(&node).await).await;
         let cache = AliveDb::writer(Arc::new(streamer), keys());
         alive_core::testing::live_cache(&cache, [&stream("a"), &stream("b")], now()).await;
+        alive_core::testing::live_parts(&cache, [&stream("a"), &stream("b")], now()).await;
     }
 
     /// From segment stored to seen by a node, without polling.
@@ -282,6 +386,36 @@ mod over_the_wire {
         let items = node.items(alice.public(), &stream("s"), 0.0).await.unwrap();
         assert_eq!(items.len(), 11);
         assert_eq!(millis(&node).await, [1000], "each content once, as it was pushed first");
+    }
+
+    /// From part stored to seen by a node; what was there when it came is there, too.
+    #[tokio::test]
+    async fn a_node_sees_the_parts_that_a_streamer_pushes() {
+        let (relaying, streamer, watcher) = (peer(), peer(), peer());
+        let url = relay(&relaying).await;
+        dial(&streamer, &url).await;
+        let alice = keys();
+        let configured = configure(&format!(r#","pub":"{}""#, alice.public()));
+        let cache = AliveDb::writer(Arc::new(streamer), Arc::clone(&alice));
+        for (number, index) in [(1, 0), (1, 1), (2, 0)] {
+            cache.push_part(&stream("s"), part(number, index)).await.unwrap();
+        }
+        dial(&watcher, &url).await;
+        let node = AliveDb::reader(Arc::new(watcher), store_of(&configured).await);
+        let mut parts = node.subscribe_parts(&stream("s")).await.unwrap();
+        for want in [(1, 0), (1, 1), (2, 0)] {
+            assert_eq!(next_part(&mut parts).await, want);
+        }
+        for number in 3..9 {
+            for index in 0..3 {
+                cache.push_part(&stream("s"), part(number, index)).await.unwrap();
+                assert_eq!(next_part(&mut parts).await, (number, index));
+            }
+        }
+        // In the relay there are no more than three segments of them, however many went through it.
+        let soul = PartSpace::new(alice.public(), &stream("s")).soul().clone();
+        let node = relaying.get(Query::node(soul)).await.unwrap();
+        assert_eq!(node.entries.len(), 9);
     }
 
     /// A streamer whose peers are away goes on, and does not push the same again.

@@ -73,8 +73,9 @@ pub trait LiveCache: Debug + Send + Sync {
         async { Ok(()) }
     }
 
-    /// Parts as they are pushed; those still held come first, so that nobody has to wait for the next segment. A subscriber
-    /// that does not keep up loses the oldest it has not seen. The parts held are those that
+    /// Parts as they are pushed; those still held come first, so that nobody has to wait for the next segment, in the order
+    /// of their pushing, where one that was pushed again may count as pushed then. A subscriber that does not keep up loses
+    /// the oldest it has not seen. The parts held are those that
     /// [`HeldParts`](super::HeldParts) holds, or fewer. Unless implemented none ever comes.
     ///
     /// # Errors

@@ -2,11 +2,13 @@
 
 use std::sync::LazyLock;
 
+use alive_core::backend::HeldParts;
+
 use super::{Account, Encrypted, KeyPair, PublicKey, Signed, UserSpace, hash, owner};
 use crate::{
-    gun::{Delta, Put, State, Value},
+    gun::{Delta, NodeDelta, Put, State, Value},
     json::Json,
-    schema::{Item, StreamSpace},
+    schema::{Item, PartSpace, StreamSpace},
 };
 
 const NOW: f64 = 1_795_219_500_000.0;
@@ -112,6 +114,34 @@ pub fn stream(data: &[u8]) {
     }
 }
 
+/// Values of a node of parts, in texts with NUL between, key and value in turns: what is read of any of them is within its
+/// limits, bounded in all, and written as what reads the same.
+pub fn parts(data: &[u8]) {
+    let text = String::from_utf8_lossy(data);
+    let (Some(key), Ok(stream)) = (&*KEY, "hive/alice/s".parse()) else { return };
+    let (space, Some(state)) = (PartSpace::new(key, &stream), State::new(NOW - 5.0)) else {
+        return;
+    };
+    let texts: Vec<_> = text.split('\0').collect();
+    let entries = texts.chunks_exact(2).filter_map(|pair| {
+        let [key, value] = pair else { return None };
+        Some(((*key).into(), Value::Text((*value).into()), state))
+    });
+    let node = NodeDelta { soul: space.soul().clone(), entries: entries.collect() };
+    let mut held = HeldParts::default();
+    for (_, part) in space.parts(&node, NOW, |put| Some(put.value.clone())) {
+        assert_eq!(part.duration.as_micros() % 1000, 0, "{text:?}");
+        assert!(part.section.is_none_or(|section| section.kind() == part.content.kind()));
+        held.take(part);
+        let value = Value::Text(PartSpace::written(&part).into());
+        let entries = vec![(PartSpace::key(&part).into(), value, state)];
+        let node = NodeDelta { soul: space.soul().clone(), entries };
+        let again = space.parts(&node, NOW, |put| Some(put.value.clone()));
+        assert_eq!(again, [(state, part)], "{text:?}");
+    }
+    assert!(held.len() <= HeldParts::MAX, "{text:?}");
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -181,12 +211,27 @@ mod tests {
         })
     }
 
+    /// A key and a value of a part, or nearly so.
+    fn nearly_part() -> impl Strategy<Value = String> {
+        let quality = prop::sample::select(vec!["src", "480", "x"]);
+        let length = "[0-9]{0,3}([.][0-9]{0,5})?";
+        let id = prop::sample::select(vec![CID, "", "x"]);
+        (0..4_u64, 0..300_u16, quality, length, "[i-]", id).prop_map(
+            |(number, index, quality, length, flag, id)| {
+                let slot = number % 3;
+                let value = format!("{number},{index},{quality},{length},{flag},{id},{CID},{id}");
+                format!("{slot}/{index}/{quality}\0{value}")
+            },
+        )
+    }
+
     fn all(data: &[u8]) {
         signed_data(data);
         user_node(data);
         encrypted(data);
         keys(data);
         stream(data);
+        parts(data);
     }
 
     proptest! {
@@ -211,6 +256,11 @@ mod tests {
         }
 
         #[test]
+        fn nearly_parts(entries in prop::collection::vec(nearly_part(), 1..9)) {
+            parts(entries.join("\0").as_bytes());
+        }
+
+        #[test]
         fn nearly_a_key(text in "[A-Za-z0-9_-]{43}([.][A-Za-z0-9_-]{43})?") {
             keys(text.as_bytes());
         }
@@ -222,6 +272,7 @@ mod tests {
         user_node(b"~PUB\0pub\0PUB");
         keys(PUBLIC.as_bytes());
         encrypted(br#"{"ct":"","iv":"AAAAAAAAAAAAAAAAAAAA","s":""}"#);
+        parts(format!("1/3/src\0{},3,src,0.334,i,{CID},{CID},{CID},more", u64::MAX - 2).as_bytes());
         stream(br##"{"~PUB/hive/alice/s<?600":{"_":{"#":"~PUB/hive/alice/s<?600",">":{"k":1795219499999}},"k":"{\":\":{\"#\":\"~PUB/x\"},\"~\":\"x\"}"}}"##);
     }
 }

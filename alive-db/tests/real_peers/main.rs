@@ -9,5 +9,6 @@ mod chat;
 mod clients;
 mod node;
 mod packages;
+mod parts;
 mod relay;
 mod support;
