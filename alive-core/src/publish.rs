@@ -88,6 +88,8 @@ pub struct Publisher {
     config: PublisherConfig,
     link: Link,
     next_number: SegmentNumber,
+    /// The newest segment that is stored.
+    newest: Option<(SegmentNumber, ContentId)>,
     /// All segments that are not in a block yet.
     pending: BTreeMap<SegmentNumber, Pending>,
     next_seq: Option<Seq>,
@@ -127,6 +129,7 @@ impl Publisher {
             config,
             link,
             next_number: 0,
+            newest: None,
             pending: BTreeMap::new(),
             next_seq: first,
             unbundled: 0,
@@ -157,6 +160,18 @@ impl Publisher {
     /// How many segments are not in a block yet.
     pub fn backlog(&self) -> usize {
         self.pending.len()
+    }
+
+    /// The number of the segment that is being recorded, and the content of the one before it, for parts of it that are
+    /// shared before it is whole. `None` as long as segments are waiting to be stored, which come first; and when something
+    /// breaks before it, or it is the first one: parts follow a segment.
+    ///
+    /// Parts leave no trace in the session: nobody has to hand them in, and a restart knows nothing of them.
+    pub fn upcoming(&self) -> Option<(SegmentNumber, ContentId)> {
+        let takes = self.ending == Ending::No && self.next_seq.is_some() && !self.broken;
+        let (number, content) = self.newest.filter(|_| takes)?;
+        let all_stored = self.pending.values().all(|pending| pending.content.is_some());
+        (all_stored && number + 1 == self.next_number).then_some((self.next_number, content))
     }
 
     /// Takes the next recorded segment and gives it its number.
@@ -201,6 +216,9 @@ impl Publisher {
             return;
         };
         (pending.content, pending.section) = (Some(content), section);
+        if self.newest.is_none_or(|(newest, _)| newest < number) {
+            self.newest = Some((number, content));
+        }
         self.retries.done(Step::Store(number));
         self.journal(JournalEntry::Stored { number, content, section });
         self.progress(number, Stage::Stored);

@@ -72,6 +72,8 @@ struct Replay {
     bundles: BTreeMap<Seq, Bundle>,
     confirmed: BTreeSet<Seq>,
     next_number: SegmentNumber,
+    /// The newest segment that is stored.
+    newest: Option<(SegmentNumber, ContentId)>,
     broken: bool,
 }
 
@@ -129,6 +131,9 @@ impl Replay {
             JournalEntry::Stored { number, content, section } => {
                 let pending = self.pending.get_mut(&number).ok_or("unknown segment stored")?;
                 (pending.content, pending.section) = (Some(content), section);
+                if self.newest.is_none_or(|(newest, _)| newest < number) {
+                    self.newest = Some((number, content));
+                }
             }
             JournalEntry::Lost { number } => {
                 self.pending.remove(&number).ok_or("unknown segment lost")?;
@@ -187,6 +192,7 @@ impl Replay {
         let elsewhere = chain.is_some_and(|chain| chain.finalized > ours);
         let mut publisher = Publisher::new(link, config, next_seq, now, seed);
         publisher.next_number = self.next_number;
+        publisher.newest = self.newest;
         publisher.unbundled = unbundled;
         publisher.broken = self.broken || elsewhere;
         publisher.resend = resend;

@@ -237,6 +237,62 @@ fn a_lost_segment_leaves_a_discontinuity_and_holds_nothing_up() {
 }
 
 #[test]
+fn what_is_recorded_next_follows_the_last_segment_once_all_are_stored() {
+    let now = Instant::now();
+    let mut world = World::new();
+    let mut publisher = world.resume(config(0), now);
+    assert_eq!(publisher.upcoming(), None, "nothing comes before the first segment");
+    let take = |number, world: &mut World, publisher: &mut Publisher| {
+        publisher.handle_segment(recorded(number)).unwrap();
+        assert_eq!(publisher.upcoming(), None, "segments come first");
+        world.drain(publisher, now);
+    };
+    take(0, &mut world, &mut publisher);
+    assert_eq!(publisher.backlog(), 0, "it is on the chain");
+    assert_eq!(publisher.upcoming(), Some((1, content(0))));
+    take(1, &mut world, &mut publisher);
+    assert_eq!(publisher.upcoming(), Some((2, content(1))));
+    // After kill -9 and with the journal alone.
+    let again = world.resume(config(0), now);
+    assert_eq!(again.upcoming(), Some((2, content(1))));
+    let mut publisher = again;
+    for number in [2, 3] {
+        publisher.handle_segment(recorded(number)).unwrap();
+    }
+    publisher.handle_stored(3, content(3), now);
+    assert_eq!(publisher.upcoming(), None, "2 is still to be stored");
+    publisher.handle_stored(2, content(2), now);
+    assert_eq!(publisher.upcoming(), Some((4, content(3))));
+    publisher.handle_segment(recorded(4)).unwrap();
+    publisher.handle_lost(4, now);
+    assert_eq!(publisher.upcoming(), None, "what is lost leaves a break");
+    publisher.handle_segment(recorded(5)).unwrap();
+    publisher.handle_stored(5, content(5), now);
+    assert_eq!(publisher.upcoming(), Some((6, content(5))));
+    publisher.handle_end(now);
+    assert_eq!(publisher.upcoming(), None, "nothing comes behind the end");
+}
+
+#[test]
+fn what_is_recorded_next_breaks_where_the_stream_went_on_elsewhere() {
+    let now = Instant::now();
+    let link = stream_id().link;
+    let mut publisher = Publisher::new(link, config(60), Some(Seq::new(3).unwrap()), now, 7);
+    assert_eq!(publisher.upcoming(), None);
+    publisher.handle_segment(recorded(0)).unwrap();
+    publisher.handle_stored(0, content(0), now);
+    assert_eq!(publisher.upcoming(), Some((1, content(0))));
+    let mut world = World::new();
+    let mut publisher = world.resume(config(0), now);
+    publisher.handle_segment(recorded(0)).unwrap();
+    world.drain(&mut publisher, now);
+    let view = ChainView { finalized: Some(Seq::new(9).unwrap()), ..world.view() };
+    let journal = world.journal.clone();
+    let resumed = Publisher::resume(&stream_id(), config(0), journal, Some(&view), now, 7).unwrap();
+    assert_eq!(resumed.upcoming(), None);
+}
+
+#[test]
 fn a_loss_before_a_discontinuity_makes_only_one() {
     let (start, mut world) = (Instant::now(), World::new());
     let mut publisher = world.resume(config(0), start);
