@@ -301,6 +301,7 @@ impl RecordedSegment {
 
 /// A part of a segment in a recorder's list.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "what a list says of a part are four answers")]
 #[non_exhaustive]
 pub struct RecordedPart {
     /// The number in the recorder's list of the segment that it is a part of, listed or not.
