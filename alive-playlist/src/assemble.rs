@@ -10,8 +10,9 @@ use alive_core::{ContentId, GatewayUrl, Segment, StorageKind};
 use crate::{
     decimal::{last_digit, push_u64},
     outline::Outline,
+    parts::ListPart,
     portion::Portion,
-    write::{ENDLIST, push_header},
+    write::{ENDLIST, INDEPENDENT, push_header, push_part_start},
 };
 
 /// How a list of a stream's segments is made.
@@ -249,6 +250,39 @@ impl SegmentWriter {
         out.extend_from_slice(self.before(section));
         out.extend_from_slice(section.as_bytes());
         out.extend_from_slice(b"?filename=init.mp4\"\n");
+    }
+
+    /// The section that the segment pushed last has.
+    pub(crate) fn section(&self) -> Option<&ContentId> {
+        self.section.as_ref()
+    }
+
+    /// Names the parts of a segment, which needs this section.
+    pub(crate) fn push_parts(
+        &self,
+        out: &mut Vec<u8>,
+        number: usize,
+        section: Option<&ContentId>,
+        parts: &[ListPart],
+    ) {
+        let extension = section.map_or(self.extension, |_| Extension::M4s).as_str();
+        let number = u64::try_from(number).unwrap_or(u64::MAX);
+        for (index, part) in (0..).zip(parts) {
+            push_part_start(out, part.duration.as_micros().into());
+            out.extend_from_slice(self.before(&part.content));
+            out.extend_from_slice(part.content.as_bytes());
+            out.extend_from_slice(b"?filename=");
+            push_u64(out, number);
+            out.push(b'.');
+            push_u64(out, index);
+            out.push(b'.');
+            out.extend_from_slice(extension.as_bytes());
+            out.push(b'"');
+            if part.independent {
+                out.extend_from_slice(INDEPENDENT);
+            }
+            out.push(b'\n');
+        }
     }
 
     fn before(&self, content: &ContentId) -> &[u8] {

@@ -77,6 +77,18 @@ impl Outline {
         self.target
     }
 
+    /// The first segment that ends less than so many target durations before the end.
+    pub(crate) fn first_within(&self, targets: u64) -> usize {
+        let wanted = targets_micros(self.target, targets);
+        let mut behind = 0;
+        let old = self.marks.iter().enumerate().rev().find(|(_, mark)| {
+            let is_old = behind >= wanted;
+            behind += mark.micros();
+            is_old
+        });
+        old.map_or(0, |(number, _)| number + 1)
+    }
+
     /// Whether something breaks before a segment.
     pub(crate) fn is_discontinuity(&self, number: usize) -> bool {
         self.marks.get(number).is_some_and(|mark| mark.is_discontinuity())

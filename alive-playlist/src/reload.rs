@@ -7,13 +7,18 @@ use crate::decimal::parse_u64;
 /// The delivery directives of a request: `_HLS_msn`, `_HLS_part`, `_HLS_skip`. Source: `spec/hls.md`, section 7.
 ///
 /// ```
-/// use alive_playlist::{Readiness, ReloadRequest};
+/// use alive_playlist::{ListEnd, Readiness, ReloadRequest};
 /// let query = [("gw", "https://x"), ("_HLS_msn", "7"), ("_HLS_skip", "YES")];
 /// let request = ReloadRequest::parse(query.map(|(name, value)| (name, Some(value))))?;
 /// assert!(request.skip && request.blocks());
 /// assert_eq!(request.readiness(8, false), Readiness::Ready, "it holds the numbers 0 to 7");
 /// assert_eq!(request.readiness(7, false), Readiness::Wait);
 /// assert_eq!(request.readiness(5, false), Readiness::TooFar);
+///
+/// let part = ReloadRequest::parse([("_HLS_msn", Some("7")), ("_HLS_part", Some("2"))])?;
+/// let end = |open_parts| ListEnd { next: 7, last_parts: 0, open_parts };
+/// assert_eq!(part.readiness(end(2), false), Readiness::Wait);
+/// assert_eq!(part.readiness(end(3), false), Readiness::Ready);
 /// # Ok::<(), alive_playlist::ReloadError>(())
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -21,10 +26,28 @@ use crate::decimal::parse_u64;
 pub struct ReloadRequest {
     /// The list is wanted when it holds this segment or a later one: `_HLS_msn`.
     pub msn: Option<u64>,
-    /// A part of that segment: `_HLS_part`. Our lists have no parts.
+    /// A part of that segment, from 0: `_HLS_part`.
     pub part: Option<u64>,
     /// Whether segments that the player has may be left out: `_HLS_skip`.
     pub skip: bool,
+}
+
+/// How far a list is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ListEnd {
+    /// The number that its next segment will have, which is the count of segments that it ever had.
+    pub next: u64,
+    /// How many parts it shows of its last segment.
+    pub last_parts: u64,
+    /// How many parts it shows of the next one.
+    pub open_parts: u64,
+}
+
+impl From<u64> for ListEnd {
+    /// The end of a list without parts.
+    fn from(next: u64) -> Self {
+        Self { next, last_parts: 0, open_parts: 0 }
+    }
 }
 
 /// Whether a list can be given to who asked for it.
@@ -83,16 +106,21 @@ impl ReloadRequest {
         self.msn.is_some()
     }
 
-    /// Judges a list whose next segment will have the number `next`, which is the count of segments that it ever had.
-    pub fn readiness(&self, next: u64, ended: bool) -> Readiness {
+    /// Judges a list by how far it is.
+    pub fn readiness(&self, end: impl Into<ListEnd>, ended: bool) -> Readiness {
+        let ListEnd { next, last_parts, open_parts } = end.into();
         let Some(msn) = self.msn.filter(|_| !ended) else { return Readiness::Ready };
         // The newest is one below `next`, and none in an empty list.
         if msn >= next.saturating_add(Self::MAX_AHEAD) {
             return Readiness::TooFar;
         }
-        // A part beyond those of its segment is the first of the next one, and without parts every part is.
-        let wanted = if self.part.is_some() { msn.saturating_add(1) } else { msn };
-        if wanted < next { Readiness::Ready } else { Readiness::Wait }
+        let is_there = match self.part {
+            Some(part) if msn == next => part < open_parts,
+            // A part beyond those of a whole segment is the first of the next one, and without parts every part is.
+            Some(part) if msn.saturating_add(1) == next => part < last_parts || open_parts > 0,
+            None | Some(_) => msn < next,
+        };
+        if is_there { Readiness::Ready } else { Readiness::Wait }
     }
 }
 
@@ -201,6 +229,51 @@ mod tests {
                 let after = next.saturating_add(ReloadRequest::MAX_AHEAD + 1);
                 prop_assert_eq!(request.readiness(after, false), Readiness::Ready);
             }
+        }
+    }
+
+    /// Every place that a player can ask for, in order, of a list of whole segments with so many parts each and an open
+    /// one; `None` is a whole segment.
+    fn shown(whole: &[u64], open: u64) -> Vec<(u64, Option<u64>)> {
+        let mut shown = Vec::new();
+        for (number, parts) in (0..).zip(whole.iter().chain([&open])) {
+            shown.extend((0..*parts).map(|part| (number, Some(part))));
+            shown.extend(Some((number, None)).filter(|_| number < whole.len() as u64));
+        }
+        shown
+    }
+
+    proptest! {
+        /// A part is there when it is shown, or when the list is behind it: the first part of the next segment or that
+        /// segment itself is shown.
+        #[test]
+        fn a_part_is_waited_for_until_it_or_what_follows_is_there(
+            whole in prop::collection::vec(0..4_u64, 0..4),
+            open in 0..4_u64,
+            msn in 0..6_u64,
+            part in 0..6_u64,
+        ) {
+            let next = whole.len() as u64;
+            let end = ListEnd {
+                next,
+                last_parts: whole.last().copied().unwrap_or(0),
+                open_parts: open,
+            };
+            let request = ReloadRequest { msn: Some(msn), part: Some(part), skip: false };
+            let shown = shown(&whole, open);
+            // Parts of segments before the last are always there or beyond the end: the next segment is whole.
+            let there = msn + 1 < next
+                || shown.contains(&(msn, Some(part)))
+                || msn < next && shown.iter().any(|&(number, _)| number > msn);
+            let want = if msn >= next + 2 {
+                Readiness::TooFar
+            } else if there {
+                Readiness::Ready
+            } else {
+                Readiness::Wait
+            };
+            prop_assert_eq!(request.readiness(end, false), want);
+            prop_assert_eq!(request.readiness(end, true), Readiness::Ready);
         }
     }
 }

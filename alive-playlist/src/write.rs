@@ -10,6 +10,7 @@ use crate::{
         ByteRange, Key, KeySet, Map, MediaHeader, MediaPart, MediaPlaylist, MediaSegment,
         MultivariantPlaylist, OpenSegment, ServerControl, Variant,
     },
+    parts::RenditionReport,
     time::ProgramDateTime,
 };
 
@@ -158,11 +159,10 @@ fn push_date(out: &mut Vec<u8>, time: Option<ProgramDateTime>) {
 
 fn push_parts(out: &mut Vec<u8>, parts: &[MediaPart<'_>]) {
     for part in parts {
-        out.extend_from_slice(b"#EXT-X-PART:DURATION=");
-        push_seconds(out, part.duration.as_micros());
-        push_quoted(out, b",URI=\"", part.uri.as_str());
+        push_part_start(out, part.duration.as_micros());
+        push_quoted(out, b"", part.uri.as_str());
         if part.independent {
-            out.extend_from_slice(b",INDEPENDENT=YES");
+            out.extend_from_slice(INDEPENDENT);
         }
         if let Some(range) = part.byte_range {
             out.extend_from_slice(b",BYTERANGE=\"");
@@ -174,6 +174,28 @@ fn push_parts(out: &mut Vec<u8>, parts: &[MediaPart<'_>]) {
         }
         out.push(b'\n');
     }
+}
+
+/// Begins the line of a part, up to the opening quote of its URI.
+pub(crate) fn push_part_start(out: &mut Vec<u8>, micros: u64) {
+    out.extend_from_slice(b"#EXT-X-PART:DURATION=");
+    push_seconds(out, micros);
+    out.extend_from_slice(b",URI=\"");
+}
+
+/// What the line of a part says that starts with a key frame.
+pub(crate) const INDEPENDENT: &[u8] = b",INDEPENDENT=YES";
+
+/// Writes how far the list of another rendition is.
+pub(crate) fn push_report(out: &mut Vec<u8>, report: &RenditionReport) {
+    push_quoted(out, b"#EXT-X-RENDITION-REPORT:URI=\"", report.uri.as_str());
+    out.extend_from_slice(b",LAST-MSN=");
+    push_u64(out, report.last_msn);
+    if let Some(part) = report.last_part {
+        out.extend_from_slice(b",LAST-PART=");
+        push_u64(out, part);
+    }
+    out.push(b'\n');
 }
 
 /// Writes the keys that changed, or ends encryption first when a key must be forgotten.

@@ -88,10 +88,11 @@ proptest! {
             list.push(segment);
         }
         prop_assert_eq!(list.as_bytes(), assemble(&segments, false, &settings));
-        let (header, lines) = list.header_and_lines();
-        prop_assert_eq!(list.as_bytes(), [header, lines].concat());
+        let pieces = list.pieces();
+        prop_assert_eq!((pieces.to_bytes(), &*pieces.tail), (list.as_bytes().to_vec(), &[][..]));
+        prop_assert_eq!(list.to_bytes(), list.as_bytes());
         let mut at_once = LivePlaylist::new(&settings);
-        prop_assert_eq!(at_once.header_and_lines().1, b"");
+        prop_assert_eq!(at_once.pieces().lines, b"");
         at_once.extend(&segments);
         prop_assert_eq!(at_once.as_bytes(), list.as_bytes());
         let ended = list.end();

@@ -24,29 +24,29 @@ impl GrowingGzip {
     /// The rest of the text is mostly hashes: a higher level takes three times as long for 2 %.
     const LEVEL: Compression = Compression::fast();
 
-    /// Compresses a list whose lines are those of the last call with more behind them. `None` if the library fails, which
-    /// it does for no text.
-    pub(super) fn compress(&mut self, header: &[u8], lines: &[u8]) -> Option<Vec<u8>> {
+    /// Compresses a list whose lines are those of the last call with more behind them; its header and its tail may be other
+    /// ones. `None` if the library fails, which it does for no text.
+    pub(super) fn compress(&mut self, header: &[u8], lines: &[u8], tail: &[u8]) -> Option<Vec<u8>> {
         while let Some(block) = lines.get(self.taken..).and_then(|rest| rest.get(..Self::BLOCK)) {
             deflate(&mut self.blocks, block, FlushCompress::Sync)?;
             self.checksum.update(block);
             self.taken += block.len();
         }
-        let rest = lines.get(self.taken..)?;
+        let rest = [lines.get(self.taken..)?, tail].concat();
         let mut out = Vec::with_capacity(self.blocks.len() + header.len() + rest.len() + 64);
         out.extend_from_slice(&HEAD);
         deflate(&mut out, header, FlushCompress::Sync)?;
         out.extend_from_slice(&self.blocks);
-        deflate(&mut out, rest, FlushCompress::Finish)?;
+        deflate(&mut out, &rest, FlushCompress::Finish)?;
 
         let mut checksum = Hasher::new();
         checksum.update(header);
         let mut of_lines = self.checksum.clone();
-        of_lines.update(rest);
+        of_lines.update(&rest);
         checksum.combine(&of_lines);
         out.extend_from_slice(&checksum.finalize().to_le_bytes());
         // The format counts modulo 2^32.
-        let len = header.len().wrapping_add(lines.len()) & 0xffff_ffff;
+        let len = header.len().wrapping_add(self.taken).wrapping_add(rest.len()) & 0xffff_ffff;
         out.extend_from_slice(&u32::try_from(len).unwrap_or(0).to_le_bytes());
         Some(out)
     }
@@ -54,7 +54,7 @@ impl GrowingGzip {
 
 /// Compresses a text that will not grow.
 pub(super) fn compressed(text: &[u8]) -> Option<Vec<u8>> {
-    GrowingGzip::default().compress(&[], text)
+    GrowingGzip::default().compress(&[], text, &[])
 }
 
 /// Deflate, no name, no time, unknown system. Source: RFC 1952, section 2.3.
@@ -110,12 +110,13 @@ mod tests {
     fn a_day_shrinks_and_a_segment_more_compresses_one_block() {
         let day = lines(8640);
         let mut gzip = GrowingGzip::default();
-        let all = gzip.compress(b"#EXTM3U\n", &day).unwrap();
+        let all = gzip.compress(b"#EXTM3U\n", &day, b"").unwrap();
         assert_eq!(plain(&all), [b"#EXTM3U\n", &*day].concat());
         assert!(all.len() * 2 < day.len(), "{} of {}", all.len(), day.len());
         let blocks = gzip.blocks.clone();
         let longer = lines(8641);
-        assert_eq!(plain(&gzip.compress(b"x", &longer).unwrap()), [b"x", &*longer].concat());
+        let more = gzip.compress(b"x", &longer, b"tail").unwrap();
+        assert_eq!(plain(&more), [b"x", &*longer, b"tail"].concat());
         assert_eq!(gzip.blocks, blocks);
     }
 
@@ -131,18 +132,19 @@ mod tests {
             repeats in 1_usize..60,
             cuts in vec(any::<prop::sample::Index>(), 0..6),
             header in vec(any::<u8>(), 0..400),
+            tail in vec(any::<u8>(), 0..400),
         ) {
             let text = text.repeat(repeats);
             let mut cuts: Vec<_> = cuts.iter().map(|cut| cut.index(text.len() + 1)).collect();
             cuts.sort_unstable();
             let mut grown = GrowingGzip::default();
             for cut in cuts {
-                let gzip = grown.compress(&header, &text[..cut]).unwrap();
-                prop_assert_eq!(plain(&gzip), [&*header, &text[..cut]].concat());
+                let gzip = grown.compress(&header, &text[..cut], &tail).unwrap();
+                prop_assert_eq!(plain(&gzip), [&*header, &text[..cut], &tail].concat());
             }
-            let grown = grown.compress(&header, &text).unwrap();
+            let grown = grown.compress(&header, &text, &[]).unwrap();
             prop_assert_eq!(plain(&grown), [&*header, &*text].concat());
-            prop_assert_eq!(grown, GrowingGzip::default().compress(&header, &text).unwrap());
+            prop_assert_eq!(grown, GrowingGzip::default().compress(&header, &text, &[]).unwrap());
         }
     }
 }

@@ -402,9 +402,9 @@ impl View {
     }
 
     fn live_text(&mut self) -> Arc<ListText> {
-        let (header, lines) = self.list.header_and_lines();
-        let gzip = self.gzip.compress(header, lines);
-        ListText::with_gzip(self.list.as_bytes().to_vec(), gzip).into()
+        let pieces = self.list.pieces();
+        let gzip = self.gzip.compress(&pieces.header, pieces.lines, &pieces.tail);
+        ListText::with_gzip(pieces.to_bytes(), gzip).into()
     }
 
     /// Only what a player with a recent list lacks, if that is less than the list.
