@@ -98,10 +98,10 @@ impl Server {
 #[non_exhaustive]
 pub enum ServerError {
     /// The certificate authorities cannot be read.
-    #[error("certificate authorities for PostgreSQL: {0}")]
+    #[error("certificate authorities: {0}")]
     Authorities(Box<str>),
     /// The text cannot be used. It is not repeated: it may hold a password.
-    #[error("connection to PostgreSQL: {0}")]
+    #[error("connection text: {0}")]
     Text(Box<str>),
 }
 

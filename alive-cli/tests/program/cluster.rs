@@ -170,12 +170,29 @@ async fn a_leader_that_is_killed_or_frozen_is_replaced_and_no_list_is_the_worse_
 }
 
 #[test]
+fn authorities_that_cannot_be_read_are_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("ca.pem");
+    for told in ["ca.pem", "certificate authorities: it has no certificate"] {
+        for flags in [["--store", "--store-ca"], ["--haf", "--haf-ca"]] {
+            let mut command = alive(&["node", "--network", "hive", "--listen", "127.0.0.1:0"]);
+            command.arg("--data").arg(folder.path().join("data"));
+            command.args([flags[0], "postgresql://alive@127.0.0.1:1/alive?sslmode=require"]);
+            let output = command.arg(flags[1]).arg(&file).output().unwrap();
+            let said = String::from_utf8_lossy(&output.stderr).into_owned();
+            assert!(!output.status.success() && said.contains(told), "{flags:?}: {said}");
+        }
+        std::fs::write(&file, "no certificate").unwrap();
+    }
+}
+
+#[test]
 fn a_database_that_cannot_be_used_is_told_and_its_password_is_not() {
     let folder = tempfile::tempdir().unwrap();
     for (address, told) in [
         ("postgresql://alive:hunter2@127.0.0.1:1/alive", "connecting to PostgreSQL failed"),
         ("postgresql://alive:hunter2@127.0.0.1:x/alive", "connection to PostgreSQL"),
-        ("postgresql://alive:hunter2@127.0.0.1:1/alive?sslmode=require", "sslmode=require"),
+        ("postgresql://alive:hunter2@127.0.0.1:1/alive?sslmode=require", "connecting to PostgreSQL"),
     ] {
         let mut command = alive(&["node", "--network", "devnet", "--data"]);
         command.arg(folder.path()).args(["--listen", "127.0.0.1:0", "--store", address]);

@@ -168,7 +168,7 @@ pub enum HafConfigError {
         name: Excerpt,
     },
     /// The connection text or the certificate authorities cannot be used.
-    #[error(transparent)]
+    #[error("connection to HAF")]
     Server(#[from] ServerError),
 }
 

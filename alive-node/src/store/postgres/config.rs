@@ -120,7 +120,7 @@ pub enum PostgresConfigError {
     )]
     Schema(Excerpt),
     /// The connection text or the certificate authorities cannot be used.
-    #[error(transparent)]
+    #[error("connection to PostgreSQL")]
     Server(#[from] ServerError),
 }
 
