@@ -135,7 +135,11 @@ fn main() -> ExitCode {
 }
 
 fn block_on(command: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
-    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(command)
+    /// Threads for work on files. Tokio's default of 512 is more than any disk has use for, and the allocator holds a
+    /// megabyte or two ready for each.
+    const BLOCKING_THREADS: usize = 64;
+    let mut runtime = tokio::runtime::Builder::new_multi_thread();
+    runtime.enable_all().max_blocking_threads(BLOCKING_THREADS).build()?.block_on(command)
 }
 
 /// Resolves when the program is asked to stop, by Ctrl-C or a termination signal. It listens from the call on: whoever is

@@ -2,8 +2,10 @@
 //! does not grow.
 //!
 //! The node is a process of its own, so that its memory is nothing but its own. It is looked at all the time; what it holds
-//! at the end is compared with what it held when a third of the time had passed. How long it takes, in seconds, says
-//! `ALIVE_LOAD_SECONDS`; ten unless set, which shows that everything works, but would not show a small leak.
+//! in the last third of the time is compared with what it held in the middle third. What it keeps for later is full by then:
+//! lists, windows, chunks, the storage's pages, streams of which nobody asks any more. How long it takes, in seconds, says
+//! `ALIVE_LOAD_SECONDS`; ten unless set, which shows that everything works, but would not show a small leak. In ten minutes
+//! a leak of ten bytes for each request is seen.
 //!
 //! `ALIVE_LOAD_SECONDS=600 cargo test --release -p alive-node --all-features --test load -- --ignored --nocapture`
 #![cfg(test)]
@@ -21,6 +23,8 @@ use served::Served;
 use tokio::{task::JoinSet, time::Instant};
 use viewers::{Kind, Seen, Viewer};
 
+/// From here on a growth of memory counts: sooner, what is kept for later still fills.
+const LONG: Duration = Duration::from_mins(1);
 /// Viewers at a time.
 const VIEWERS: u64 = 150;
 
@@ -34,7 +38,7 @@ fn duration() -> Duration {
 #[expect(clippy::print_stdout, reason = "the figures are what it is for")]
 async fn viewers_come_and_go_and_the_node_stays_as_it_is() {
     let served = Served::start();
-    let mut memory = Memory::of(served.id());
+    let mut memory = Memory::default();
     let seen = Arc::new(Seen::default());
     let end = Instant::now() + duration();
     let mut viewers = JoinSet::new();
@@ -46,7 +50,7 @@ async fn viewers_come_and_go_and_the_node_stays_as_it_is() {
     while !viewers.is_empty() {
         tokio::select! {
             ended = viewers.join_next() => ended.unwrap().unwrap(),
-            _ = looks.tick() => memory.look(),
+            _ = looks.tick() => memory.look(&served, seen.answers()),
         }
     }
     drop(served);
@@ -61,7 +65,9 @@ async fn viewers_come_and_go_and_the_node_stays_as_it_is() {
         seen.answers(),
         seen.left()
     );
-    println!("memory in MiB: {memory}");
+    println!("{memory}");
     assert_eq!(seen.errors(), [""; 0], "errors");
-    memory.assert_no_growth();
+    if duration() >= LONG {
+        memory.assert_no_growth();
+    }
 }

@@ -1,48 +1,103 @@
-//! How much memory a process holds over time: [`Memory`].
+//! How much memory the process under load holds over time: [`Memory`].
 
 use std::fmt;
 
-/// What a process held, look by look.
+use crate::served::Served;
+
+/// What the process held, look by look.
+#[derive(Default)]
 pub(crate) struct Memory {
-    process: u32,
-    looks: Vec<u64>,
+    looks: Vec<Look>,
+}
+
+/// What it held at one moment, in bytes, and how many requests it had answered by then.
+#[derive(Clone, Copy, Default)]
+struct Look {
+    /// What is allocated and not freed.
+    heap: u64,
+    /// What the process takes of the machine: besides the heap, what the allocator and SQLite hold ready.
+    resident: u64,
+    answers: u64,
+}
+
+/// One of three equal parts of the time.
+#[derive(Clone, Copy)]
+enum Third {
+    /// All that is kept for later is filled.
+    First,
+    Middle,
+    Last,
 }
 
 impl Memory {
-    /// By how much the medians may differ, in bytes. An allocator returns pages when it likes to. In ten minutes some hundred
-    /// thousand viewers come and go, so that this is some tens of bytes for each.
-    const SLACK: u64 = 16 << 20;
-
-    pub(crate) fn of(process: u32) -> Self {
-        Self { process, looks: Vec::new() }
-    }
+    /// By how much the heap may grow from the middle third to the last, in bytes. A cache is emptied in steps, and the blocks
+    /// that the chain of this test holds are a few hundred bytes a second. In ten minutes this is some bytes a request.
+    const HEAP_SLACK: u64 = 2 << 20;
+    /// The same of what the process takes. Threads for work on files come and go, and an allocator returns their pages when it
+    /// likes to.
+    const RESIDENT_SLACK: u64 = 16 << 20;
 
     /// Notes what the process holds now.
-    pub(crate) fn look(&mut self) {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.process)).unwrap();
+    pub(crate) fn look(&mut self, served: &Served, answers: u64) {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", served.id())).unwrap();
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
         let kilobytes: u64 = line.trim().trim_end_matches(" kB").parse().unwrap();
-        self.looks.push(kilobytes << 10);
+        self.looks.push(Look { heap: served.heap(), resident: kilobytes << 10, answers });
     }
 
-    /// Holds what it had held after a third of the time, about.
+    /// In the last third of the time it holds what it had held in the middle third.
     pub(crate) fn assert_no_growth(&self) {
-        let (before, after) = (self.sixth(2), self.sixth(5));
-        assert!(after <= before + Self::SLACK, "it grew: {self}");
+        let (before, after) = (self.third(Third::Middle), self.third(Third::Last));
+        assert!(after.heap <= before.heap + Self::HEAP_SLACK, "the heap grew: {self}");
+        let limit = before.resident + Self::RESIDENT_SLACK;
+        assert!(after.resident <= limit, "the process grew: {self}");
     }
 
-    /// The median of one sixth of the looks.
-    fn sixth(&self, which: usize) -> u64 {
+    /// The medians of a third.
+    fn third(&self, third: Third) -> Look {
         let len = self.looks.len();
-        let mut part = self.looks[len * which / 6..len * (which + 1) / 6].to_vec();
-        part.sort_unstable();
-        part[part.len() / 2]
+        let part = match third {
+            Third::First => 0..len / 3,
+            Third::Middle => len / 3..len * 2 / 3,
+            Third::Last => len * 2 / 3..len,
+        };
+        let median = |of: fn(&Look) -> u64| {
+            let mut values: Vec<_> = self.looks[part.clone()].iter().map(of).collect();
+            values.sort_unstable();
+            values[values.len() / 2]
+        };
+        Look {
+            heap: median(|look| look.heap),
+            resident: median(|look| look.resident),
+            answers: median(|look| look.answers),
+        }
     }
 }
 
 impl fmt::Display for Memory {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let sixths: Vec<_> = (0..6).map(|which| (self.sixth(which) >> 20).to_string()).collect();
-        write!(f, "{} in each sixth of the time", sixths.join(", "))
+        for (name, third) in
+            [("first", Third::First), ("middle", Third::Middle), ("last", Third::Last)]
+        {
+            let Look { heap, resident, answers } = self.third(third);
+            writeln!(
+                f,
+                "| {name} third | {} kB of heap, {} kB of memory, after {answers} requests |",
+                heap >> 10,
+                resident >> 10
+            )?;
+        }
+        let (before, after) = (self.third(Third::Middle), self.third(Third::Last));
+        #[expect(clippy::cast_precision_loss, reason = "a rate")]
+        let rate = |before: u64, after: u64, answers: u64| {
+            (after as f64 - before as f64) / answers.max(1) as f64
+        };
+        let answers = after.answers - before.answers;
+        write!(
+            f,
+            "| growth for each request | {:.1} bytes of heap, {:.1} bytes of memory |",
+            rate(before.heap, after.heap, answers),
+            rate(before.resident, after.resident, answers)
+        )
     }
 }

@@ -5,6 +5,10 @@ use std::{
     io::{BufRead as _, BufReader, Write as _},
     net::SocketAddr,
     process::{Child, Command, Stdio},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
@@ -17,7 +21,8 @@ use alive_core::{
     memory::{MemoryChain, MemoryLiveCache},
 };
 use alive_node::{
-    Backends, Node, NodeConfig, PlaylistConfig, ServerLimits, SharedContentReader, SqliteStore,
+    Backends, Node, NodeConfig, PlaylistConfig, ResolverConfig, ServerLimits, SharedContentReader,
+    SqliteStore,
 };
 use alive_playlist::ListSettings;
 use alive_storage::DiskStorage;
@@ -28,6 +33,10 @@ pub(crate) const STREAMER: &str = "alice";
 /// How long a segment is, in bytes.
 pub(crate) const SEGMENT_BYTES: usize = 8 << 10;
 
+/// What the program allocates with, and how much of it is in use.
+#[global_allocator]
+static ALLOCATOR: cap::Cap<mimalloc::MiMalloc> = cap::Cap::new(mimalloc::MiMalloc, usize::MAX);
+
 /// Tells a process of this test's binary that it is the one under load.
 const VARIABLE: &str = "ALIVE_NODE_LOAD_TEST";
 /// The time between two segments. They say that they take a second, so that it passes tenfold.
@@ -37,11 +46,20 @@ const CHUNK: usize = 10;
 const CHUNKS: usize = 20;
 /// Every so many chunks a block is replaced by another one.
 const FORK: usize = 7;
+/// Blocks that can still be replaced, as on Hive.
+const REVERSIBLE: u64 = 21;
+/// Contents that are stored before anybody comes: more than the storage keeps in memory.
+const OLD_CONTENTS: usize = (40 << 20) / SEGMENT_BYTES;
+/// Their numbers are beyond those of the segments.
+const FIRST_OLD: usize = 1 << 40;
+/// The time between two words about the heap.
+const WORDS: Duration = Duration::from_millis(100);
 
 /// A node under load. It ends when this is dropped.
 pub(crate) struct Served {
     child: Child,
     address: SocketAddr,
+    heap: Arc<AtomicU64>,
 }
 
 impl Served {
@@ -57,13 +75,23 @@ impl Served {
         let mut lines = lines.map_while(Result::ok);
         // The harness has begun the line with the name of the test.
         let address = lines.find_map(|line| line.split_once("address ")?.1.parse().ok()).unwrap();
-        // What it writes later must not stop it.
-        std::thread::spawn(move || lines.for_each(drop));
-        Self { child, address }
+        let heap = Arc::<AtomicU64>::default();
+        let said = Arc::clone(&heap);
+        std::thread::spawn(move || {
+            for bytes in lines.filter_map(|line| line.strip_prefix("heap ")?.parse().ok()) {
+                said.store(bytes, Ordering::Relaxed);
+            }
+        });
+        Self { child, address, heap }
     }
 
     pub(crate) fn id(&self) -> u32 {
         self.child.id()
+    }
+
+    /// How many bytes it has allocated and not freed.
+    pub(crate) fn heap(&self) -> u64 {
+        self.heap.load(Ordering::Relaxed)
     }
 
     pub(crate) fn address(&self) -> SocketAddr {
@@ -80,11 +108,18 @@ impl Drop for Served {
 }
 
 /// Does nothing unless it runs in the process that is under load.
-#[tokio::test(flavor = "multi_thread")]
-async fn is_a_node_under_load() {
+#[test]
+fn is_a_node_under_load() {
     if env::var_os(VARIABLE).is_none() {
         return;
     }
+    // As the program does.
+    let mut runtime = tokio::runtime::Builder::new_multi_thread();
+    let runtime = runtime.enable_all().max_blocking_threads(64).build().unwrap();
+    runtime.block_on(serve());
+}
+
+async fn serve() {
     // When the other process is gone, however it went, nobody holds the other end.
     std::thread::spawn(|| {
         let _ = std::io::stdin().lines().count();
@@ -100,7 +135,10 @@ async fn is_a_node_under_load() {
             .source(SharedBlockSource::new(chain.clone()))
             .live(SharedLiveCache::new(live.clone()))
             .content(SharedContentReader::new(content.clone()));
-    // So little that what is kept is full of what viewers ask for soon.
+    for index in 0..OLD_CONTENTS {
+        content.put(self::content(FIRST_OLD + index)).await.unwrap();
+    }
+    // So little that what is kept is full of what viewers ask for soon, and does not grow from then on.
     let playlists = PlaylistConfig::default()
         .list(ListSettings::default().target_seconds(1.try_into().unwrap()))
         .max_lists(12)
@@ -108,7 +146,9 @@ async fn is_a_node_under_load() {
     let config = NodeConfig::default()
         .address(([127, 0, 0, 1], 0).into())
         .limits(ServerLimits::default())
-        .playlists(playlists);
+        .playlists(playlists)
+        .resolver(ResolverConfig::default().memory_bytes(64 << 10))
+        .index_memory(200);
     let node = Node::start(config, backends).await.unwrap();
     let mut streamer = Streamer { chain, live, content, seconds: 1_800_000_000 };
     let mut events = node.events();
@@ -116,6 +156,13 @@ async fn is_a_node_under_load() {
     // Whoever comes finds a stream.
     events.recv().await.unwrap();
     writeln!(std::io::stdout(), "address {}", node.address()).unwrap();
+    tokio::spawn(async {
+        let mut words = tokio::time::interval(WORDS);
+        loop {
+            words.tick().await;
+            writeln!(std::io::stdout(), "heap {}", ALLOCATOR.allocated()).unwrap();
+        }
+    });
     for number in 0.. {
         streamer.stream(number).await;
     }
@@ -171,7 +218,8 @@ impl Streamer {
         for payload in payloads {
             assert!(self.chain.submit(streamer.clone(), payload.clone()));
         }
-        self.chain.produce(Timestamp::from_unix_secs(self.seconds));
+        let last = self.chain.produce(Timestamp::from_unix_secs(self.seconds));
+        self.chain.set_irreversible(last.num.saturating_sub(REVERSIBLE));
     }
 
     /// The last block is replaced by another one with the same operations.
