@@ -1,5 +1,7 @@
 //! Which initialisation section each segment of a list needs: [`Sections`].
 
+use std::ops::Range;
+
 use crate::content::ContentId;
 
 /// The initialisation sections of a list's segments, by place. A recorder writes one and names it for hours, so only the
@@ -71,6 +73,13 @@ impl Sections {
         self.runs.iter().filter_map(|(_, section)| section.as_ref())
     }
 
+    /// Each run of segments that need the same section, in order.
+    pub fn runs(&self) -> impl Iterator<Item = (Range<usize>, &ContentId)> {
+        let ends = self.runs.iter().skip(1).map(|(start, _)| *start).chain([self.len]);
+        let runs = self.runs.iter().zip(ends);
+        runs.filter_map(|((start, section), end)| Some((*start..end, section.as_ref()?)))
+    }
+
     /// The run that a place is in.
     fn run_at(&self, place: usize) -> Option<usize> {
         self.runs.partition_point(|(start, _)| *start <= place).checked_sub(1)
@@ -114,6 +123,14 @@ mod tests {
             }
             let rest: Vec<_> = sections.since(from).map(Option::<&ContentId>::copied).collect();
             prop_assert_eq!(&rest[..], plain.get(from..).unwrap_or_default());
+            let mut by_run = vec![None; plain.len()];
+            let mut last = 0;
+            for (places, section) in sections.runs() {
+                prop_assert!(last <= places.start && places.start < places.end);
+                last = places.end;
+                by_run[places].fill(Some(*section));
+            }
+            prop_assert_eq!(&by_run, &plain);
             let mut runs: Vec<_> = plain.clone();
             runs.dedup();
             prop_assert_eq!(sections.each().copied().collect::<Vec<_>>(), runs.into_iter().flatten().collect::<Vec<_>>());

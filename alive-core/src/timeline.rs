@@ -72,6 +72,8 @@ pub struct Timeline {
     waiting: Option<(Seq, Timestamp)>,
     /// Something was passed over: the next new segment starts with a discontinuity.
     hole: bool,
+    /// What was listed last stands for itself behind fragments of MP4.
+    without_section: bool,
     live: VecDeque<(Segment, Option<ContentId>)>,
     unattested: usize,
     passed: Vec<Seq>,
@@ -99,6 +101,7 @@ impl Timeline {
             next: Some(Seq::ZERO),
             waiting: None,
             hole: false,
+            without_section: false,
             live: VecDeque::new(),
             unattested: 0,
             passed: Vec::new(),
@@ -281,11 +284,21 @@ impl Timeline {
         }
     }
 
+    /// Puts a segment at the end. One that names no section behind fragments goes on under the section before it, as players
+    /// do; behind a discontinuity it stands for itself, and is a gap until there is a section again, because a list cannot
+    /// say that one holds no longer. Source: RFC 8216, section 4.3.2.5.
     fn append(&mut self, segment: Segment, section: Option<ContentId>, seq: Option<Seq>) {
         let flags = match (self.listed.is_empty(), std::mem::take(&mut self.hole)) {
             (true, _) => Flags::new(false, segment.flags.gap()),
             (false, true) => segment.flags.with_discontinuity(),
             (false, false) => segment.flags,
+        };
+        let is_behind_fragments = !self.sections.are_none() && flags.discontinuity();
+        self.without_section = section.is_none() && (self.without_section || is_behind_fragments);
+        let flags = if self.without_section && !flags.gap() {
+            Flags::new(flags.discontinuity(), true)
+        } else {
+            flags
         };
         if self.listed.len() == self.listed.capacity() {
             // Doubling would let a day's list hold twice its memory.

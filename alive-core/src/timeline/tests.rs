@@ -113,6 +113,48 @@ fn live_segments_are_listed_at_once_and_attested_later_without_moving() {
 }
 
 #[test]
+fn what_stands_for_itself_behind_fragments_is_a_gap_until_there_is_a_section_again() {
+    let map = Some(content(500));
+    let marked = |told: &[(&str, bool)]| {
+        let (mut world, mut live) = (World::new(), timeline());
+        for (number, (flags, has_section)) in (0..).zip(told) {
+            let flags = if flags.is_empty() { Flags::NONE } else { flags.parse().unwrap() };
+            let one = segment(number).with_flags(flags);
+            let chunk = Chunk::encode(&[one]).unwrap().parse().unwrap();
+            world.chunks.insert(content(600 + number), ChunkContent::Ready(Arc::new(chunk)));
+            world.push_with(number, content(600 + number), false, map.filter(|_| *has_section));
+        }
+        world.update(&mut live, 0);
+        let flags = |timeline: &Timeline| {
+            let flags =
+                timeline.listed().iter().map(|listed| listed.segment.flags.as_str().to_owned());
+            flags.collect::<Vec<_>>()
+        };
+        let told = flags(&live);
+        world.stream.end(at(1));
+        world.update(&mut live, 1);
+        assert_eq!(flags(&live), told, "live and archived alike");
+        told
+    };
+    // MPEG-TS first, and then fragments: nothing is lost.
+    assert_eq!(marked(&[("", false), ("d", true), ("", true)]), ["", "d", ""]);
+    // And back: until the next section.
+    let back = [("", true), ("d", false), ("", false), ("d", false), ("d", true), ("", true)];
+    assert_eq!(marked(&back), ["", "dg", "g", "dg", "d", ""]);
+    // Only the section was forgotten: the one before it still holds.
+    assert_eq!(marked(&[("", true), ("", false), ("", true)]), ["", "", ""]);
+    // What the streamer gave up is written as it wrote it.
+    assert_eq!(marked(&[("", true), ("gd", false), ("g", false)]), ["", "gd", "g"]);
+    // A lost push is a discontinuity.
+    let (mut world, mut timeline) = (World::new(), timeline());
+    world.push_with(0, content(0), true, map);
+    world.push_with(2, content(2), true, None);
+    world.stream.end(at(1));
+    world.update(&mut timeline, 1);
+    assert_eq!(timeline.listed()[1].segment.flags, Flags::new(true, true));
+}
+
+#[test]
 fn each_segment_has_the_section_of_its_push() {
     let (mut world, mut timeline) = (World::new(), timeline());
     let (first, second) = (content(500), content(501));
