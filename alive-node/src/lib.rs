@@ -42,7 +42,7 @@ pub use node::{Node, RunningNode, StartError};
 pub use pages::PagesConfig;
 pub use playlists::{
     Health, HoleReason, ListText, Playlist, PlaylistConfig, PlaylistError, Playlists, PushHealth,
-    SegmentHealth, SeqRange, Watched,
+    SectionHealth, SegmentHealth, SeqRange, Watched,
 };
 pub use presence::{Absence, Presence, PresenceConfig};
 #[cfg(feature = "stake")]

@@ -7,6 +7,7 @@
 mod checker;
 mod gzip;
 mod health;
+mod held;
 mod keeper;
 mod segments;
 mod text;
@@ -37,7 +38,7 @@ use crate::{
     presence::{Absence, Found, Presence},
     resolver::Resolver,
 };
-pub use health::{Health, HoleReason, PushHealth, SegmentHealth, SeqRange};
+pub use health::{Health, HoleReason, PushHealth, SectionHealth, SegmentHealth, SeqRange};
 use keeper::Keeper;
 use text::Form;
 pub use text::ListText;

@@ -1,4 +1,4 @@
-//! Whether the segments that lists name are here: [`Presence`].
+//! Whether the segments that lists name, and the sections that these need, are here: [`Presence`].
 
 use std::{sync::Arc, time::Duration};
 
@@ -10,7 +10,8 @@ use tokio::sync::{Semaphore, broadcast};
 
 use crate::explain::Explained;
 
-/// How a node looks for the segments of its lists in the content that it serves itself.
+/// How a node looks for the segments of its lists, and for the initialisation sections of fragments of MP4, in the content
+/// that it serves itself. What is said of segments here holds for both.
 ///
 /// ```
 /// use alive_node::{NodeConfig, PresenceConfig};

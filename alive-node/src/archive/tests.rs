@@ -276,3 +276,109 @@ fn transcoded_renditions_have_lists_of_their_own() {
     assert_eq!(unixfs::read_file(store.store(), low, 100).unwrap(), "low");
     assert!(store.resolve(&told.root, "240.m3u8").is_ok());
 }
+
+impl Streamed {
+    /// Pushes segments, each behind the section with this number.
+    fn of_fragments(sections: &[Option<u32>]) -> Self {
+        let mut streamed = Self::new(1, true);
+        let pushed = (0..).zip(sections).map(|(at, section)| {
+            let segment = Segment::new(streamed.put(&content(at, 3000)), "4".parse().unwrap());
+            let mut renditions = Renditions::default();
+            if let Some(section) = section {
+                let section = streamed.put(&content(100 + section, 800));
+                renditions.insert_section(Quality::Src, section);
+            }
+            let len = Some(segment.duration);
+            Pushed { src: segment.content, len, discontinuity: false, renditions }
+        });
+        let pushed = pushed.collect();
+        streamed.chain(pushed, true);
+        streamed
+    }
+
+    /// Name of the section and of the file of each segment of the archive's list, and both as they lie there.
+    fn played(&self, root: Cid, store: &MemoryStorage) -> Vec<(Option<String>, String)> {
+        let list = store.resolve(&root, "src.m3u8").unwrap();
+        let list = unixfs::read_file(store.store(), list, 1 << 20).unwrap();
+        let list = MediaPlaylist::read(&list).unwrap();
+        let read = |name: &str| {
+            let cid = store.resolve(&root, name).unwrap();
+            unixfs::read_file(store.store(), cid, 1 << 20).unwrap()
+        };
+        let of = |(at, segment): (u32, &alive_playlist::MediaSegment<'_>)| {
+            let uri = segment.uri.as_str();
+            assert!(read(uri) == content(at, 3000), "{uri}");
+            let map = segment.map.as_ref().map(|map| map.uri.as_str().to_owned());
+            if let Some(map) = &map {
+                let pushed = &self.pushes()[at as usize];
+                let section = pushed.section(Quality::Src).unwrap();
+                let section = cid::of_content(section).unwrap();
+                assert!(read(map) == unixfs::read_file(store.store(), section, 1 << 20).unwrap());
+            }
+            (map, uri.to_owned())
+        };
+        (0..).zip(list.segments()).map(of).collect()
+    }
+}
+
+#[test]
+fn sections_lie_in_the_archive_where_its_list_names_them() {
+    let streamed = Streamed::of_fragments(&[None, Some(0), Some(0), Some(1), Some(0)]);
+    let (told, archive) = streamed.export();
+    let (store, back) = streamed.import(&archive);
+    assert_eq!(back.unwrap().root, told.root);
+    let map = |at: u32| Some(format!("src/maps/000/{at:06}.mp4"));
+    let want = [(None, "ts"), (map(1), "m4s"), (map(1), "m4s"), (map(3), "m4s"), (map(4), "m4s")];
+    let want: Vec<_> = (0_u32..)
+        .zip(want)
+        .map(|(at, (map, kind))| (map, format!("src/segments/000/{at:06}.{kind}")))
+        .collect();
+    assert_eq!(streamed.played(told.root, &store), want);
+    let list = store.resolve(&told.root, "src.m3u8").unwrap();
+    let list = unixfs::read_file(store.store(), list, 1 << 20).unwrap();
+    let list = MediaPlaylist::read(&list).unwrap();
+    assert_eq!(list.header().version, Some(7));
+}
+
+#[test]
+fn an_archive_with_another_section_or_without_it_is_refused() {
+    let streamed = Streamed::of_fragments(&[Some(0), Some(0)]);
+    let (told, archive) = streamed.export();
+    let blocks = sections(&archive);
+    for left_out in 0..blocks.len() {
+        let mut fewer = blocks.clone();
+        fewer.remove(left_out);
+        streamed.refused(&archive_of(told.root, &fewer));
+    }
+    // The chain names another section: of the archive everything but that is right.
+    let mut other = Streamed::of_fragments(&[Some(1), Some(1)]);
+    let (_, others) = other.export();
+    assert!(matches!(streamed.refused(&others), ArchiveError::Read(ReadError::Missing(_))));
+    other.store = streamed.store.clone();
+    let mut both = sections(&others);
+    both.extend(sections(&archive));
+    let root = CarReader::new(&others[..], LIMIT).unwrap().header().roots()[0];
+    let both = archive_of(root, &both);
+    assert!(matches!(streamed.refused(&both), ArchiveError::NotTheChains { .. }));
+    // One that is not in the store is told, and not left out.
+    let empty = Streamed::new(1, true).store;
+    let error = export_stream(empty.store(), &streamed.id, &streamed.stream, Vec::new());
+    assert!(matches!(error, Err(ArchiveError::Read(ReadError::Missing(_)))), "{error:?}");
+}
+
+#[test]
+fn mpeg_ts_behind_fragments_is_a_gap_of_the_archive() {
+    let mut streamed = Streamed::of_fragments(&[Some(0), None, None, Some(0)]);
+    let mut pushes = streamed.pushes();
+    (pushes[1].discontinuity, pushes[3].discontinuity) = (true, true);
+    streamed.chain(pushes, true);
+    let (told, archive) = streamed.export();
+    let (store, back) = streamed.import(&archive);
+    assert_eq!((back.unwrap().segments, told.segments), (2, 2));
+    let list = store.resolve(&told.root, "src.m3u8").unwrap();
+    let list = unixfs::read_file(store.store(), list, 1 << 20).unwrap();
+    let list = MediaPlaylist::read(&list).unwrap();
+    assert_eq!(list.header().version, Some(8));
+    let gaps: Vec<_> = list.segments().iter().map(|segment| segment.gap).collect();
+    assert_eq!(gaps, [false, true, true, false]);
+}

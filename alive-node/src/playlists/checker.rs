@@ -9,8 +9,10 @@ use futures_util::{StreamExt as _, stream};
 use tokio::time::Instant;
 
 use super::{
-    Signals, View, lock,
-    segments::{Pass, Segments},
+    Signals, View,
+    held::{Held, Sought},
+    lock,
+    segments::Pass,
 };
 use crate::presence::Presence;
 
@@ -21,7 +23,7 @@ const NEWS_WAIT: Duration = Duration::from_secs(1);
 /// The least time between two passes, whatever is configured.
 const LEAST_WAIT: Duration = Duration::from_millis(1);
 
-/// Looks for the segments of one list: for new ones at once, for those that were not found again and again, for all once
+/// Looks for the segments of one list and the sections that they need: for new ones at once, for those that were not found again and again, for all once
 /// in a while.
 pub(super) struct Checker {
     presence: Presence,
@@ -69,13 +71,19 @@ impl Checker {
         }
     }
 
-    /// Looks for some of the segments, a few beside each other; whether anything is known then that was not.
+    /// Looks for some of the sections and segments; whether anything is known then that was not. Sections come first: without
+    /// one whole runs of segments are lost.
     async fn pass(&self, pass: Pass) -> bool {
+        self.look(Sought::Sections, pass).await | self.look(Sought::Segments, pass).await
+    }
+
+    /// Looks for some of them, a few beside each other.
+    async fn look(&self, sought: Sought, pass: Pass) -> bool {
         let mut from = Some(0);
         let mut told = Instant::now();
         let (mut any, mut news) = (false, false);
         while let Some(start) = from {
-            let (batch, next) = lock(&self.view).segments_to_look_for(pass, start, BATCH);
+            let (batch, next) = lock(&self.view).segments_to_look_for(sought, pass, start, BATCH);
             let look = |id| async move { (id, self.presence.look(id).await) };
             let looked = stream::iter(batch).map(look);
             let mut looked = looked.buffer_unordered(self.presence.config().checks.max(1));
@@ -93,7 +101,7 @@ impl Checker {
     }
 
     fn lacking(&self) -> usize {
-        lock(&self.view).segments.as_ref().map_or(0, Segments::lacking)
+        lock(&self.view).segments.as_ref().map_or(0, Held::lacking)
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use alive_core::{ContentId, Quality, Seq, Stream, StreamId};
 use serde::Serialize;
 
-use super::{segments::Segments, view::View};
+use super::{held::Held, view::View};
 use crate::{
     presence::Absence,
     resolver::{ChunkState, Resolver},
@@ -21,7 +21,8 @@ pub struct Health {
     pub quality: Quality,
     /// Whether the stream has ended.
     pub ended: bool,
-    /// Whether every push up to the highest one is listed, and this node is not known to lack a segment.
+    /// Whether every push up to the highest one is listed, and this node is not known to lack a segment or an initialisation
+    /// section.
     pub complete: bool,
     /// How many segments are listed.
     pub segments: usize,
@@ -41,7 +42,12 @@ pub struct Health {
     pub missing: Vec<SegmentHealth>,
     /// How many listed segments this node does not have.
     pub missing_count: usize,
-    /// How many listed segments it has yet to look for; `None` when it looks for none, because it serves no content or
+    /// The first initialisation sections that listed segments need and this node does not have, at most
+    /// [`MAX_LISTED`](Self::MAX_LISTED). Without its section a segment cannot be played, even if it is here.
+    pub missing_sections: Vec<SectionHealth>,
+    /// How many sections that are.
+    pub missing_sections_count: usize,
+    /// How many listed segments and sections it has yet to look for; `None` when it looks for none, because it serves no content or
     /// players fetch segments from elsewhere.
     pub unchecked_count: Option<usize>,
 }
@@ -66,6 +72,20 @@ pub struct SegmentHealth {
     pub content: ContentId,
     /// Why it cannot be had.
     pub state: Absence,
+}
+
+/// An initialisation section that this node does not have. An archive shows the segments that need it as gaps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct SectionHealth {
+    /// Its content.
+    pub content: ContentId,
+    /// Why it cannot be had.
+    pub state: Absence,
+    /// The number of the first segment that needs it.
+    pub first: usize,
+    /// How many segments need it.
+    pub segments: usize,
 }
 
 /// Why a push is not listed.
@@ -117,6 +137,7 @@ impl View {
         let waiting = timeline.waiting();
         let passed = timeline.passed();
         let missing_count = self.segments.as_ref().map_or(0, |segments| segments.absent().len());
+        let sections = self.missing_sections();
         Health {
             stream: id,
             quality,
@@ -124,7 +145,8 @@ impl View {
             complete: waiting.is_none()
                 && passed.is_empty()
                 && absent.is_empty()
-                && missing_count == 0,
+                && missing_count == 0
+                && sections.is_empty(),
             segments: timeline.listed().len(),
             chunk_finalized: stream.info().finalized,
             chunk_head: stream.info().head,
@@ -134,12 +156,26 @@ impl View {
             absent,
             missing: self.missing().take(Health::MAX_LISTED).collect(),
             missing_count,
-            unchecked_count: self.segments.as_ref().map(Segments::open),
+            missing_sections_count: sections.len(),
+            missing_sections: sections.into_iter().take(Health::MAX_LISTED).collect(),
+            unchecked_count: self.segments.as_ref().map(Held::open),
         }
     }
 
+    fn missing_sections(&self) -> Vec<SectionHealth> {
+        let held = self.segments.iter();
+        let absent = held.flat_map(|held| held.absent_sections(self.timeline.sections()));
+        let absent = absent.map(|absent| SectionHealth {
+            content: absent.content,
+            state: absent.why,
+            first: absent.first,
+            segments: absent.segments,
+        });
+        absent.collect()
+    }
+
     fn missing(&self) -> impl Iterator<Item = SegmentHealth> {
-        let absent = self.segments.iter().flat_map(Segments::absent);
+        let absent = self.segments.iter().flat_map(Held::absent);
         absent.filter_map(|(&number, &state)| {
             let listed = self.timeline.listed().get(usize::try_from(number).ok()?)?;
             Some(SegmentHealth { number, content: listed.segment.content, state })

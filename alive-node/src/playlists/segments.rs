@@ -1,11 +1,11 @@
-//! What is known of the presence of one list's segments, as an engine: [`Segments`].
+//! What is known of the presence of one list's segments, or of the sections that they need, as an engine: [`Segments`].
 
 use std::{
     collections::{BTreeMap, HashMap},
     hash::{BuildHasher as _, RandomState},
 };
 
-use alive_core::{ContentId, Listed, StorageKind};
+use alive_core::ContentId;
 
 use crate::presence::{Absence, Found};
 
@@ -41,7 +41,8 @@ pub(super) struct Segments {
 enum State {
     Absent(Absence),
     Here,
-    /// It is not looked for: the streamer itself said that it is lost, or it cannot be here.
+    /// It is not looked for: the streamer itself said that it is lost, it cannot be here, or it is looked for at another
+    /// place.
     Ignored,
     Unlooked,
     Unsure,
@@ -61,25 +62,19 @@ impl Segments {
     /// About how many bytes it takes for each segment.
     pub(super) const BYTES: usize = 40;
 
-    /// Takes over the segments of the list behind those that it has.
-    pub(super) fn extend(&mut self, listed: &[Listed]) {
-        let new = listed.get(self.states.len()..).unwrap_or_default();
-        self.places.reserve(new.len());
-        self.states.reserve(new.len());
-        for listed in new {
-            self.add(listed, None);
-        }
+    /// Takes over what a list has behind that which it has, given from its beginning; `None` is not looked for.
+    pub(super) fn extend(&mut self, listed: impl Iterator<Item = Option<ContentId>>) {
+        let new = listed.skip(self.states.len());
+        self.reserve(new.size_hint().0);
+        new.for_each(|content| self.add(content, None));
     }
 
     /// Takes over a list that was made afresh. What is known of a segment is still known at its new place.
-    pub(super) fn replace(&mut self, listed: &[Listed]) {
+    pub(super) fn replace(&mut self, listed: impl Iterator<Item = Option<ContentId>>) {
         let hasher = self.hasher.clone();
         let old = std::mem::replace(self, Self { hasher, ..Self::default() });
-        self.places.reserve(listed.len());
-        self.states.reserve(listed.len());
-        for listed in listed {
-            self.add(listed, Some(&old));
-        }
+        self.reserve(listed.size_hint().0);
+        listed.for_each(|content| self.add(content, Some(&old)));
     }
 
     /// Takes the result of looking for a segment; whether anything is known now that was not.
@@ -106,7 +101,7 @@ impl Segments {
     /// The next segments to look for from a place on, at most `limit`, and where to go on; `None` at the end.
     pub(super) fn batch(
         &self,
-        listed: &[Listed],
+        listed: impl Iterator<Item = ContentId>,
         pass: Pass,
         from: usize,
         limit: usize,
@@ -116,10 +111,9 @@ impl Segments {
             Pass::New if self.unlooked == 0 => return (Vec::new(), None),
             Pass::New => from.max(self.first_unlooked),
         };
-        let known = listed.iter().zip(&self.states).enumerate().skip(from);
+        let known = listed.zip(&self.states).enumerate().skip(from);
         let wanted = known.filter(|(_, (_, state))| state.is_in(pass));
-        let batch: Vec<_> =
-            wanted.take(limit).map(|(at, (listed, _))| (at, listed.segment.content)).collect();
+        let batch: Vec<_> = wanted.take(limit).map(|(at, (content, _))| (at, content)).collect();
         let next = batch.last().filter(|_| batch.len() == limit).map(|(at, _)| at + 1);
         (batch.into_iter().map(|(_, content)| content).collect(), next)
     }
@@ -127,6 +121,14 @@ impl Segments {
     /// The segments that were not found, by their place.
     pub(super) fn absent(&self) -> &BTreeMap<u32, Absence> {
         &self.absent
+    }
+
+    /// Why this one was not found, if so.
+    pub(super) fn absence(&self, id: &ContentId) -> Option<Absence> {
+        match self.state(self.key(id))? {
+            State::Absent(absence) => Some(absence),
+            _ => None,
+        }
     }
 
     /// How many were not looked for yet, or the backend did not tell.
@@ -144,16 +146,21 @@ impl Segments {
         self.absent.len() + self.unsure
     }
 
-    fn add(&mut self, listed: &Listed, old: Option<&Self>) {
+    fn reserve(&mut self, more: usize) {
+        self.places.reserve(more);
+        self.states.reserve(more);
+    }
+
+    fn add(&mut self, content: Option<ContentId>, old: Option<&Self>) {
         // Four thousand million segments are more than any memory holds.
         let place = u32::try_from(self.states.len()).unwrap_or(u32::MAX);
-        let segment = &listed.segment;
-        let state = if segment.flags.gap() || segment.content.kind() != StorageKind::Ipfs {
-            State::Ignored
-        } else {
-            let key = self.key(&segment.content);
-            self.places.insert(key, place);
-            old.and_then(|old| old.state(key)).unwrap_or(State::Unlooked)
+        let key = content.map(|content| self.key(&content));
+        let state = match key.filter(|key| !self.places.contains_key(key)) {
+            None => State::Ignored,
+            Some(key) => {
+                self.places.insert(key, place);
+                old.and_then(|old| old.state(key)).unwrap_or(State::Unlooked)
+            }
         };
         self.states.push(state);
         self.count(place, state);

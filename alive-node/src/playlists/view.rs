@@ -15,7 +15,8 @@ use alive_playlist::{ListEntry, ListSettings, LivePlaylist, Portion, assemble_po
 
 use super::{
     gzip::GrowingGzip,
-    segments::{Pass, Segments},
+    held::{Held, Sought},
+    segments::Pass,
     text::ListText,
 };
 use crate::presence::Found;
@@ -40,9 +41,10 @@ pub struct Playlist {
     pub passed: usize,
     /// Whether the chain has pushes above one that it lacks.
     pub gap: bool,
-    /// How many of its segments this node does not have, or has corrupt.
+    /// How many of its segments this node does not have, has corrupt, or cannot have played because that holds for the
+    /// initialisation section that they need.
     pub missing: usize,
-    /// Whether the node has yet to look for some of its segments.
+    /// Whether the node has yet to look for some of its segments or their sections.
     pub unchecked: bool,
 }
 
@@ -56,8 +58,8 @@ pub(super) struct View {
     /// The streams of other networks that are one with it.
     twins: Vec<Twin>,
     pub(super) timeline: MergedTimeline,
-    /// Which segments this node has; `None` when it does not look, or players fetch them from elsewhere.
-    pub(super) segments: Option<Segments>,
+    /// Which segments and sections this node has; `None` when it does not look, or players fetch them from elsewhere.
+    pub(super) segments: Option<Held>,
     list: LivePlaylist,
     /// How the list was begun: what is made of it anew follows the same rises of the target.
     begun: ListSettings,
@@ -117,7 +119,7 @@ impl View {
     #[must_use]
     pub(super) fn checked(self) -> Self {
         let own = self.settings.gateway.is_none();
-        Self { segments: own.then(Segments::default), ..self }
+        Self { segments: own.then(Held::default), ..self }
     }
 
     /// Whether one chain says so at least.
@@ -245,10 +247,11 @@ impl View {
             twin.next = waiting(&twin.id.network).or_else(|| first_open(&twin.stream));
         }
         if let Some(segments) = &mut self.segments {
+            let (listed, sections) = (self.timeline.listed(), self.timeline.sections());
             if was_archive || self.timeline.ended() {
-                segments.replace(self.timeline.listed());
+                segments.replace(listed, sections);
             } else {
-                segments.extend(self.timeline.listed());
+                segments.extend(listed, sections);
             }
         }
     }
@@ -260,20 +263,23 @@ impl View {
 
     /// Whether an archive may turn out to have gaps, because some segments were never looked for.
     pub(super) fn may_have_gaps(&self) -> bool {
-        let unlooked = self.segments.as_ref().map_or(0, Segments::unlooked);
+        let unlooked = self.segments.as_ref().map_or(0, Held::unlooked);
         self.timeline.ended() && unlooked > 0
     }
 
-    /// The next segments to look for, see [`Segments::batch`].
+    /// The next segments or sections to look for, see [`Held::batch`].
     pub(super) fn segments_to_look_for(
         &self,
+        sought: Sought,
         pass: Pass,
         from: usize,
         limit: usize,
     ) -> (Vec<ContentId>, Option<usize>) {
-        let listed = self.timeline.listed();
+        let (listed, sections) = (self.timeline.listed(), self.timeline.sections());
         let segments = self.segments.as_ref();
-        segments.map_or_else(Default::default, |segments| segments.batch(listed, pass, from, limit))
+        segments.map_or_else(Default::default, |segments| {
+            segments.batch(sought, listed, sections, (pass, from, limit))
+        })
     }
 
     /// Takes what is known now of a segment, if it is listed; whether that is news.
@@ -286,7 +292,7 @@ impl View {
         /// What the timeline and the text take of each, plain and compressed.
         const SEGMENT: usize = size_of::<Listed>() + 32 + 8 + 2 * 120 + 2 * 50;
         const PUSH: usize = 128;
-        let segment = SEGMENT + self.segments.as_ref().map_or(0, |_| Segments::BYTES);
+        let segment = SEGMENT + self.segments.as_ref().map_or(0, |_| Held::BYTES);
         let pushes: usize = self.streams().map(|stream| stream.pushes().count()).sum();
         // Of a stream on several chains each has a list of its own besides.
         let lists = if self.twins.is_empty() { 1 } else { 2 + self.twins.len() };
@@ -329,10 +335,10 @@ impl View {
         assemble_portion(entries, true, &self.lasting_settings(), portion)
     }
 
-    /// The segments that this node lacks, as they are listed.
+    /// The segments that this node lacks, or whose section it does, as they are listed.
     fn gaps(&self) -> HashMap<usize, Segment> {
-        let absent = self.segments.iter().flat_map(|segments| segments.absent().keys());
-        let places = absent.filter_map(|place| usize::try_from(*place).ok());
+        let sections = self.timeline.sections();
+        let places = self.segments.iter().flat_map(|segments| segments.lost(sections));
         let gap = |at| {
             let Listed { segment, .. } = self.timeline.listed().get(at)?;
             Some((at, segment.with_flags(Flags::new(segment.flags.discontinuity(), true))))
@@ -425,7 +431,10 @@ impl View {
             waiting: self.timeline.waiting(),
             passed: self.timeline.passed().len(),
             gap: self.stream.info().head > self.stream.info().finalized,
-            missing: self.segments.as_ref().map_or(0, |segments| segments.absent().len()),
+            missing: self
+                .segments
+                .as_ref()
+                .map_or(0, |segments| segments.lost_count(self.timeline.sections())),
             unchecked: self.segments.as_ref().is_some_and(|segments| segments.open() > 0),
         }
     }

@@ -123,6 +123,71 @@ async fn a_segment_that_was_removed_is_a_gap_until_it_is_put_again() {
     bench.node.shutdown().await;
 }
 
+/// A push of one segment that needs a section.
+fn push_with(seq: u32, id: ContentId, section: &ContentId) -> String {
+    let push = push_segment(seq, &segment(id));
+    format!(r#"{},"map":"{section}"}}"#, push.strip_suffix('}').unwrap())
+}
+
+/// The numbers of the gaps of a list that has fragments in it.
+fn gaps_of_fragments(list: &Answer) -> Vec<usize> {
+    let read = MediaPlaylist::read(&list.body).unwrap();
+    let gaps = read.segments().iter().enumerate().filter(|(_, segment)| segment.gap);
+    let gaps: Vec<_> = gaps.map(|(at, _)| at).collect();
+    assert_eq!(read.header().version, Some(if gaps.is_empty() { 7 } else { 8 }));
+    gaps
+}
+
+#[tokio::test]
+async fn segments_whose_section_is_not_here_are_gaps_until_it_is() {
+    let storage = MemoryStorage::default();
+    let mut bench = over(storage.clone(), patient(presence())).await;
+    let mut ids = Vec::new();
+    for n in 0..4 {
+        ids.push(storage.put(bytes(n, 3000)).await.unwrap());
+    }
+    let here = storage.put(bytes(10, 800)).await.unwrap();
+    let lost = id_of(bytes(11, 800)).await;
+    let pushes = [&here, &lost, &lost, &here];
+    let mut payloads = vec![configure()];
+    payloads.extend((0..).zip(pushes).map(|(n, map)| push_with(n, ids[n as usize], map)));
+    bench.block(&payloads).await;
+
+    // A live list never changes; its health tells.
+    bench.list_until(LIST, |list| list.header("x-alive-health") == "missing=2").await;
+    let live = bench.get(LIST).await;
+    assert_eq!((gaps_of_fragments(&live), live.listed().len()), (vec![], 4));
+    let health = bench.get(HEALTH).await.json();
+    let want = json!([{"content": lost, "state": "missing", "first": 1, "segments": 2}]);
+    assert_eq!(
+        (&health["missing_sections"], &health["missing_sections_count"]),
+        (&want, &json!(1))
+    );
+    let rest = (&health["missing_count"], &health["complete"], &health["unchecked_count"]);
+    assert_eq!(rest, (&json!(0), &json!(false), &json!(0)));
+
+    bench.block(&[end()]).await;
+    let archive = bench.list_until(LIST, Answer::ended).await;
+    assert_eq!(gaps_of_fragments(&archive), [1, 2]);
+    assert_eq!(archive.header("cache-control"), "public, max-age=12");
+
+    storage.put(bytes(11, 800)).await.unwrap();
+    let healed = bench.list_until(LIST, |list| gaps_of_fragments(list).is_empty()).await;
+    assert_eq!(healed.header("x-alive-health"), "complete");
+    let health = bench.get(HEALTH).await.json();
+    assert_eq!((&health["missing_sections"], &health["complete"]), (&json!([]), &json!(true)));
+
+    // The other one goes missing, and somebody who asks for it is the first who notices.
+    assert!(storage.store().remove(cid::of_content(&here).unwrap().hash()));
+    assert_eq!(bench.get(&format!("/ipfs/{here}?filename=init.mp4")).await.status, 404);
+    let lacking = bench.list_until(LIST, |list| !gaps_of_fragments(list).is_empty()).await;
+    assert_eq!(
+        (gaps_of_fragments(&lacking), lacking.header("x-alive-health")),
+        (vec![0, 3], "missing=2")
+    );
+    bench.node.shutdown().await;
+}
+
 #[tokio::test]
 async fn the_first_answer_of_an_archive_knows_what_was_never_here() {
     let folder = tempfile::tempdir().unwrap();

@@ -95,3 +95,32 @@ async fn a_section_that_is_none_makes_segments_of_mpeg_ts() {
     assert_eq!(told(&list), [("0.ts".to_owned(), None)]);
     assert!(!list.text().contains("evil"));
 }
+
+#[tokio::test]
+async fn a_stream_that_goes_back_to_mpeg_ts_has_gaps_there() {
+    let mut bench = Bench::start().await;
+    let (all, map) = (segments(0..5), content(100));
+    let with_break = |push: String| format!(r#"{},"d":1}}"#, push.strip_suffix('}').unwrap());
+    let payloads = [
+        configure(),
+        with_map(&push_segment(0, &all[0]), &map),
+        with_break(push_segment(1, &all[1])),
+        push_segment(2, &all[2]),
+        with_break(with_map(&push_segment(3, &all[3]), &map)),
+        // Only the name of the section was forgotten: that before it holds.
+        push_segment(4, &all[4]),
+    ];
+    bench.block(&payloads).await;
+    let live = bench.list_until(LIST, |list| list.listed().len() == 5).await;
+    bench.block(&[end()]).await;
+    let archive = bench.list_until(LIST, Answer::ended).await;
+    for list in [live, archive] {
+        let text = list.text();
+        let gaps: Vec<_> =
+            MediaPlaylist::read(&list.body).unwrap().segments().iter().map(|s| s.gap).collect();
+        assert_eq!(gaps, [false, true, true, false, false], "{text}");
+        assert!(text.contains("#EXT-X-VERSION:8\n"), "{text}");
+        assert_eq!(text.matches("#EXT-X-MAP").count(), 2, "the section is named again: {text}");
+        assert!(text.contains("filename=1.ts\n") && text.contains("filename=3.m4s\n"), "{text}");
+    }
+}
