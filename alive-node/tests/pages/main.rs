@@ -1,6 +1,7 @@
 //! The pages: what stands in them, what their scripts check, and whether they play in a real browser.
 #![cfg(test)]
 
+mod chains;
 mod chat;
 #[path = "../node/chatters.rs"]
 #[expect(dead_code, reason = "the tests of the routes need more of it")]

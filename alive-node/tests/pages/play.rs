@@ -12,8 +12,8 @@ use serde_json::{Value, json};
 use crate::{
     driver::Browser,
     stage::{
-        OtherGateway, Stage, push, push_fragment, renditions, sample, short_fragments,
-        short_segments,
+        OtherGateway, Stage, of_fragments, push, push_fragment, renditions, sample,
+        short_fragments, short_segments,
     },
     support::{config, configure, end, stream_id},
 };
@@ -383,4 +383,66 @@ async fn fragments_play_across_a_restart_and_their_sections_are_checked_live_and
     browser.until_text("proof-checked", "12 segments");
     browser.until_text("badge", "Verified · attested by hive");
     browser.saw_nothing_wrong(&[host(&stage)]);
+}
+
+/// The list of renditions says what ffprobe says of the recordings, and the player goes by it.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs Chromium, npm and ffmpeg"]
+async fn a_viewer_chooses_among_renditions_of_fragments() {
+    let sizes = [("src", "640x360"), ("240", "426x240"), ("480", "854x480")];
+    let mut stage = Stage::with(short()).await;
+    let (mut renditions, mut want) = (Vec::new(), Vec::new());
+    for (name, size) in sizes {
+        let folder = tempfile::tempdir().unwrap();
+        short_fragments(folder.path(), 8, size);
+        let segments = stage.record(folder.path()).await;
+        renditions.push((name, segments, stage.section(folder.path()).await));
+        want.push((size.to_owned(), profile_and_level(folder.path())));
+    }
+    stage.bench.block(&of_fragments(&renditions)).await;
+    stage.bench.list_until("/stream/alice/s", crate::support::Answer::ended).await;
+    let master = stage.bench.get("/stream/alice/s/master.m3u8").await;
+    let list = alive_playlist::MultivariantPlaylist::read(&master.body).unwrap();
+    for (variant, (size, (profile, level))) in list.variants.iter().zip(want) {
+        let told = variant.resolution.map(|size| format!("{}x{}", size.width, size.height));
+        assert_eq!(told, Some(size), "{}", master.text());
+        let codecs = variant.codecs.as_ref().unwrap().as_str();
+        let codec = format!("avc1.{profile:02x}");
+        assert!(codecs.starts_with(&codec), "{codecs} {codec}");
+        assert!(codecs.ends_with(&format!("{level:02x},mp4a.40.2")), "{codecs} {level}");
+        assert_eq!(variant.frame_rate.as_ref().unwrap().as_str(), "15.000");
+    }
+    assert_eq!(list.variants.len(), sizes.len());
+
+    let mut browser = Browser::start();
+    browser.open(&stage.url(WATCH));
+    browser.until_played(1);
+    for (label, height) in [("240p", 240), ("480p", 480), ("Source (360p)", 360)] {
+        let value = browser.evaluate(&format!(
+            "[...document.getElementById('quality').options].find((o) => o.textContent === '{label}').value"
+        ));
+        browser.act("select", json!({ "selector": "#quality", "value": value }));
+        browser.evaluate("document.getElementById('video').currentTime = 1");
+        browser.until(&format!("document.getElementById('video').videoHeight === {height}"));
+    }
+    browser.until_text("badge", "Verified · attested by hive");
+    browser.saw_nothing_wrong(&[host(&stage)]);
+}
+
+/// Of the video of a recording: its profile's number and its level, as ffprobe tells them.
+fn profile_and_level(folder: &std::path::Path) -> (u8, u8) {
+    let output = std::process::Command::new("ffprobe")
+        .args(["-v", "error", "-select_streams", "v:0", "-of", "json"])
+        .args(["-show_entries", "stream=profile,level"])
+        .arg(folder.join("stream.m3u8"))
+        .output()
+        .unwrap();
+    let told: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let profile = match told["streams"][0]["profile"].as_str().unwrap() {
+        "Constrained Baseline" => 66,
+        "Main" => 77,
+        "High" => 100,
+        other => panic!("{other}"),
+    };
+    (profile, told["streams"][0]["level"].as_u64().unwrap().try_into().unwrap())
 }

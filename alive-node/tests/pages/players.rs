@@ -15,8 +15,8 @@ use rstest::rstest;
 
 use crate::{
     stage::{
-        OtherGateway, Stage, push, push_fragment, renditions, sample, short_fragments,
-        short_segments,
+        OtherGateway, Stage, of_fragments, push, push_fragment, renditions, sample,
+        short_fragments, short_segments,
     },
     support::{config, configure, end, stream_id},
 };
@@ -214,4 +214,27 @@ async fn fragments_are_shown_whole_live_and_as_an_archive(#[case] player: Player
     let frames = recorded(folder.path());
     assert_eq!(playing.await.unwrap(), frames);
     assert_eq!(play(player, stage.url("/stream/alice/s.m3u8")).await, frames);
+}
+
+#[rstest]
+#[case::ffmpeg(ffmpeg)]
+#[case::mpv(mpv)]
+#[case::gstreamer(gstreamer)]
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs mpv, GStreamer and ffmpeg"]
+async fn renditions_of_fragments_are_shown_whole(#[case] player: Player) {
+    let folders = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
+    let mut stage = Stage::with(config()).await;
+    let mut renditions = Vec::new();
+    for ((name, size), folder) in [("src", "640x360"), ("240", "426x240")].iter().zip(&folders) {
+        short_fragments(folder.path(), 6, size);
+        let segments = stage.record(folder.path()).await;
+        renditions.push((*name, segments, stage.section(folder.path()).await));
+    }
+    stage.bench.block(&of_fragments(&renditions)).await;
+    stage.bench.list_until("/stream/alice/s", crate::support::Answer::ended).await;
+    let frames = recorded(folders[0].path());
+    for path in ["/stream/alice/s/master.m3u8", "/stream/alice/s.m3u8?quality=240"] {
+        assert_eq!(play(player, stage.url(path)).await, frames, "{path}");
+    }
 }

@@ -118,6 +118,20 @@ pub(crate) fn push_fragment(number: usize, one: &Segment, section: &ContentId, d
     format!(r#"{}{d},"map":"{section}"}}"#, push.strip_suffix('}').unwrap())
 }
 
+/// Payloads that publish renditions of fragments up to their end, each with the section of its own.
+pub(crate) fn of_fragments(renditions: &[(&str, Vec<Segment>, ContentId)]) -> Vec<String> {
+    let count = renditions.iter().map(|(_, segments, _)| segments.len()).min().unwrap();
+    let push = |number: usize| {
+        let fields = renditions.iter().map(|(name, segments, section)| {
+            let map = if *name == "src" { String::new() } else { (*name).to_owned() };
+            format!(r#","{name}":"{}","map{map}":"{section}""#, segments[number].content)
+        });
+        let (len, fields) = (renditions[0].1[number].duration, fields.collect::<String>());
+        format!(r#"{{"op":0,"link":"s","seq":{number},"len":{len}{fields}}}"#)
+    };
+    [configure()].into_iter().chain((0..count).map(push)).chain([end()]).collect()
+}
+
 /// A sample recording.
 pub(crate) fn sample(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../vectors/media").join(name)

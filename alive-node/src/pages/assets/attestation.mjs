@@ -17,6 +17,8 @@ export class Attestation {
   #lists = new Map();
   /** The chains that named anything. */
   #networks = new Set();
+  /** The chains that have the stream, whether they name anything or not. */
+  #expected = [];
   #timer = null;
   #later = 0;
 
@@ -44,15 +46,23 @@ export class Attestation {
     this.#wake(0);
   }
 
+  /** The chains on which the stream has a name: one that names nothing of what was played is told of, too. */
+  expect(networks) {
+    if (networks.join() === this.#expected.join()) return;
+    this.#expected = networks;
+    this.#changed();
+  }
+
   /**
    * What each chain says, that of the stream's own `network` first: how many of the played segments it names, and how many
    * of these by a block that a fork could still take back.
    */
   chains(network) {
-    const chains = new Map([[network, { network, named: 0, reversible: 0 }]]);
+    const none = (name) => [name, { network: name, named: 0, reversible: 0 }];
+    const chains = new Map([network, ...this.#expected].map(none));
     for (const { chains: named } of this.#all()) {
       for (const [name, irreversible] of named) {
-        if (!chains.has(name)) chains.set(name, { network: name, named: 0, reversible: 0 });
+        if (!chains.has(name)) chains.set(...none(name));
         const chain = chains.get(name);
         chain.named += 1;
         if (!irreversible) chain.reversible += 1;
@@ -69,7 +79,8 @@ export class Attestation {
     if (!all.some(({ asked }) => asked)) return `${network}: nothing to compare yet`;
     const unnamed = all.filter(({ chains }) => chains.size === 0).length;
     const told = this.chains(network).map(({ network: name, named, reversible }) => {
-      const count = named === all.length ? `all ${named} of them` : `${named} of ${all.length}`;
+      const some = named === 0 && name !== network ? "none of them" : `${named} of ${all.length}`;
+      const count = named === all.length ? `all ${named} of them` : some;
       return `${name} names ${count}${reversible > 0 ? `, ${reversible} not yet for good` : ""}`;
     });
     return told.join("; ") + (unnamed > 0 ? ", the live layer announced the others" : "");

@@ -145,6 +145,7 @@ async function showChains() {
   const response = await fetch(stage.dataset.stream).catch(() => null);
   if (!response?.ok) return;
   const { attestations } = await response.json();
+  attestation.expect(attestations.map(({ network }) => network));
   list.replaceChildren(
     ...attestations.map((chain) => {
       const { network, stream, pushes, reversible_pushes: open, ended, last_block: block } = chain;

@@ -105,6 +105,24 @@ test("each chain is told by itself, until all name everything for good", async (
   assert.equal(asked.length, count, "there is nothing more to ask for");
 });
 
+test("a chain that has the stream and names nothing is told of, and is not in the badge", async () => {
+  const { attestation, change } = await stage([["a", { hive: true }]]);
+  const changed = change();
+  attestation.played("src", 0, "a");
+  await changed;
+  assert.equal(attestation.summary("hive"), "hive names all 1 of them");
+  const told = change();
+  attestation.expect(["hive", "avalon"]);
+  await told;
+  assert.equal(attestation.summary("hive"), "hive names all 1 of them; avalon names none of them");
+  assert.equal(attestation.byline("hive"), "attested by hive");
+  let again = false;
+  void change().then(() => (again = true));
+  attestation.expect(["hive", "avalon"]);
+  await new Promise((later) => setTimeout(later, 5));
+  assert.equal(again, false, "nothing has changed");
+});
+
 test("what a fork took back is attested no more", async () => {
   const chain = [["a", { hive: false }]];
   const { attestation, change } = await stage(chain);
