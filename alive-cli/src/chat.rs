@@ -17,7 +17,7 @@ use anyhow::{Context as _, bail};
 
 use crate::{
     chain::{Chain, ChainArgs},
-    chat_archive, chat_networks, chat_room, output,
+    chat_archive, chat_networks, chat_replay, chat_room, output,
 };
 
 /// Speaks and listens in the chat of a stream. Every message is verified here, whoever brought it.
@@ -34,14 +34,14 @@ enum Command {
     /// Joins the chat in this terminal, or in a script.
     Join(Box<chat_room::JoinArgs>),
     /// Prints an archived chat, found by the chain alone, every signature checked.
-    Replay(Box<chat_archive::ReplayArgs>),
+    Replay(Box<chat_replay::ReplayArgs>),
 }
 
 pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
     match args.command {
         Command::Archive(args) => chat_archive::archive(*args).await,
         Command::Join(args) => chat_room::join(*args).await,
-        Command::Replay(args) => chat_archive::replay(*args).await,
+        Command::Replay(args) => chat_replay::replay(*args).await,
     }
 }
 
@@ -88,7 +88,37 @@ impl Connected {
     }
 }
 
+/// A chat that can be read.
+#[derive(Debug)]
+pub(crate) struct Opened {
+    pub(crate) chat: StreamChat,
+    pub(crate) chains: Vec<Chain>,
+    pub(crate) streamer_key: LiveKey,
+    pub(crate) peer: Peer,
+    /// Where it is carried.
+    pub(crate) transport: ChatDb<Peer>,
+}
+
 impl ChatArgs {
+    /// Connects to those who have the chat.
+    pub(crate) async fn open(&self, config: PeerConfig) -> anyhow::Result<Opened> {
+        let chains = self.chain.chains()?;
+        let networks = networks(&chains)?;
+        let chat = StreamChat::new(networks.clone(), self.stream.clone())?;
+        let streamer_key = self.streamer_key(&chains).await?;
+        let streamer = streamer_key.as_str().parse();
+        let streamer = streamer.with_context(|| format!("AliveDB key {streamer_key}"))?;
+        let peer = Peer::start(config, UserSpace::default())?;
+        for url in &self.live_peers {
+            peer.dial(url).await.context("--live-peer")?;
+        }
+        if !is_connected(&peer).await {
+            output::warning("no AliveDB peer answers yet; trying again and again");
+        }
+        let transport = ChatDb::new(Arc::new(peer.clone()), networks).with_streamer(streamer);
+        Ok(Opened { chat, chains, streamer_key, peer, transport })
+    }
+
     /// Follows the chat; `keys` are those of the streamer or of a moderator, if there are any.
     pub(crate) async fn connect(
         &self,
@@ -96,20 +126,8 @@ impl ChatArgs {
         history: usize,
         configure: impl FnOnce(SessionConfig, bool) -> SessionConfig,
     ) -> anyhow::Result<Connected> {
-        let chains = self.chain.chains()?;
-        let networks = networks(&chains)?;
-        let chat = StreamChat::new(networks.clone(), self.stream.clone())?;
-        let streamer_key = self.streamer_key(&chains).await?;
-        let streamer = streamer_key.as_str().parse();
-        let streamer = streamer.with_context(|| format!("AliveDB key {streamer_key}"))?;
-        let peer = Peer::start(PeerConfig::default(), UserSpace::default())?;
-        for url in &self.live_peers {
-            peer.dial(url).await.context("--live-peer")?;
-        }
-        if !is_connected(&peer).await {
-            output::warning("no AliveDB peer answers yet; trying again and again");
-        }
-        let mut transport = ChatDb::new(Arc::new(peer.clone()), networks).with_streamer(streamer);
+        let Opened { chat, chains, streamer_key, peer, mut transport } =
+            self.open(PeerConfig::default()).await?;
         let room = RoomConfig::default().history(history).peer_rate(PEER_RATE);
         let mut config = SessionConfig::default().room(room);
         if let Some(keys) = keys {

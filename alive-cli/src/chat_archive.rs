@@ -1,39 +1,32 @@
-//! `alive chat archive` and `alive chat replay`: a chat as a file that anybody can verify.
+//! `alive chat archive`: a chat as a file that anybody can verify, stored and named on the chain.
 
 use std::{
-    collections::HashMap,
     fs::File,
-    io::{BufRead, BufReader, Cursor},
-    path::PathBuf,
-    time::Duration,
+    io::BufWriter,
+    path::{Path, PathBuf},
 };
 
 use alive_avalon::rpc as avalon;
-use alive_chat::{Account, ArchiveReader, ArchiveWriter, KeySet, Moment, StreamChat, system_clock};
-use alive_core::{
-    ContentId, GatewayUrl, StreamId,
-    backend::{AccountKeys as _, SharedAccountKeys, SharedStorage, Storage as _},
-};
-use alive_storage::{DiskStorage, GatewayStorage};
-use anyhow::{Context as _, bail, ensure};
-use bytes::Bytes;
+use alive_chat::{ArchiveFilter, Blacklist as _};
+use alive_core::{AccountName, ContentId, Network, StreamId};
+use alive_db::gun::{GraphLimits, PeerConfig};
+use anyhow::{Context as _, ensure};
+use tempfile::NamedTempFile;
 
 use crate::{
-    chain::{Chain, ChainArgs},
-    chat::{ChatArgs, home, networks},
-    chat_room::caught_up,
-    chat_terminal::Screen,
+    chain::Chain,
+    chat::{Blacklists, ChatArgs, Opened, home},
+    chat_content::put_file,
+    chat_gather::{Gathered, Keys, Tally},
     output, post,
     secret::KeyArgs,
     storage::StorageArgs,
 };
 
-/// Largest archive that is fetched, in bytes: several million messages.
-const MAX_ARCHIVE_BYTES: usize = 1 << 30;
-/// Most messages of one archive that this command writes.
-const MAX_MESSAGES: usize = 200_000;
-/// How long reading the chat may take.
-const PATIENCE: Duration = Duration::from_mins(10);
+/// What of AliveDB is in memory at once, in bytes. Messages that were read make room for others; the list of all of them
+/// stays, so it has most of the room.
+const GRAPH_BYTES: usize = 128 << 20;
+const LIST_BYTES: usize = 96 << 20;
 
 /// Writes the chat of a stream to an archive: every accepted message that is not hidden, its signature checked. The archive is
 /// stored, and named in the metadata of the stream's post (Hive) or in the json of its playlist (Avalon), so that
@@ -53,6 +46,13 @@ pub(crate) struct ArchiveArgs {
     /// Keep what later-banned users said before they were banned.
     #[arg(long)]
     keep_banned: bool,
+    /// Another archive of this chat, or any file with a message as JSON in each line, whose messages are added. May be given
+    /// several times.
+    #[arg(long = "with", value_name = "FILE")]
+    with: Vec<PathBuf>,
+    /// Most messages that are read; without it only the disk is the limit.
+    #[arg(long, default_value_t = u64::MAX, hide_default_value = true, value_name = "COUNT")]
+    max_messages: u64,
     /// Neither store nor name it; --out says where to write it.
     #[arg(long, requires = "out")]
     local: bool,
@@ -68,29 +68,6 @@ pub(crate) struct ArchiveArgs {
     storage: StorageArgs,
 }
 
-/// Prints the archived chat of a stream. The chain tells which archives there are; every signature is checked again with the
-/// keys that accounts have on their chains now.
-#[derive(Debug, clap::Args)]
-#[command(
-    after_help = "Example: alive chat replay hive/alice/launch --gateway http://127.0.0.1:3010"
-)]
-pub(crate) struct ReplayArgs {
-    /// The stream.
-    #[arg(value_name = "NETWORK/AUTHOR/LINK")]
-    stream: StreamId,
-    /// Gateway that serves the archive; nothing it says is believed unchecked.
-    #[arg(long, env = "ALIVE_GATEWAY", value_name = "URL")]
-    gateway: Option<GatewayUrl>,
-    /// Folder of a local block store that has it, instead of a gateway.
-    #[arg(long, env = "ALIVE_STORE", value_name = "FOLDER", conflicts_with = "gateway")]
-    store: Option<PathBuf>,
-    /// An archive in a file, whatever the chain says.
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["gateway", "store"])]
-    file: Option<PathBuf>,
-    #[command(flatten)]
-    chain: ChainArgs,
-}
-
 pub(crate) async fn archive(args: ArchiveArgs) -> anyhow::Result<()> {
     let chains = args.chat.chain.chains()?;
     let chain = home(&chains, &args.chat.stream)?;
@@ -99,39 +76,85 @@ pub(crate) async fn archive(args: ArchiveArgs) -> anyhow::Result<()> {
         // Whatever keeps it from being named is found out before anything is done.
         check_place(chain, &args.chat.stream).await?;
     }
-    let connected = args.chat.connect(None, MAX_MESSAGES, |config, _| config).await?;
-    let written = write(&args, &connected.session).await;
-    connected.stop().await;
-    let (text, count) = written?;
-    ensure!(count > 0, "the chat has no messages; is the peer the one that has it?");
-    output::line(format_args!("{count} messages, {}", output::bytes(text.len().try_into()?)));
+    let folder = work_folder(&args)?;
+    let mut file = archive_file(&folder)?;
+    let Tally { written, refused } = write(&args, &folder, file.as_file_mut()).await?;
+    ensure!(written > 0, "the chat has no messages; is the peer the one that has it?");
+    let bytes = output::bytes(file.as_file().metadata()?.len());
+    output::line(format_args!("{written} messages, {bytes}"));
+    if refused > 0 {
+        output::line(format_args!("{refused} without a good signature are left out"));
+    }
+    let content = file.reopen()?;
     if let Some(path) = &args.out {
-        std::fs::write(path, &text).with_context(|| path.display().to_string())?;
+        file.as_file().sync_all()?;
+        file.persist(path).with_context(|| path.display().to_string())?;
         output::line(format_args!("written to {}", path.display()));
     }
     if args.local {
         return Ok(());
     }
     let storage = args.storage.open(&args.data.join("store")).await?;
-    let stored = storage.put.put(Bytes::from(text)).await;
+    let stored = put_file(&storage, content).await;
     storage.shutdown().await;
     let id = stored.context("storing the archive")?;
     output::line(format_args!("archive {id}"));
     announce(chain, &args, &id).await
 }
 
-/// The archive as it stands now, and how many messages it has.
-async fn write(
-    args: &ArchiveArgs,
-    session: &alive_chat::ChatSession,
-) -> anyhow::Result<(Vec<u8>, u64)> {
-    caught_up(session, PATIENCE).await?;
-    let mut writer = ArchiveWriter::new(session.chat().clone(), Vec::new());
-    for message in session.archive(args.keep_banned).await? {
-        writer.push(&message)?;
+/// Where the archive grows: beside the file that it is to become, or where the store is.
+fn work_folder(args: &ArchiveArgs) -> anyhow::Result<PathBuf> {
+    let Some(out) = &args.out else {
+        std::fs::create_dir_all(&args.data).with_context(|| args.data.display().to_string())?;
+        return Ok(args.data.clone());
+    };
+    let parent = out.parent().filter(|parent| !parent.as_os_str().is_empty());
+    Ok(parent.map_or_else(|| PathBuf::from("."), Path::to_owned))
+}
+
+/// A file that goes away unless it is kept, and then is one like all others.
+fn archive_file(folder: &Path) -> anyhow::Result<NamedTempFile> {
+    let mut made = tempfile::Builder::new();
+    made.prefix(".chat-archive-");
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        made.permissions(std::fs::Permissions::from_mode(0o666));
     }
-    let count = writer.len();
-    Ok((writer.finish()?, count))
+    made.tempfile_in(folder).with_context(|| format!("a file in {}", folder.display()))
+}
+
+/// Writes the archive as it stands now.
+async fn write(args: &ArchiveArgs, folder: &Path, to: &mut File) -> anyhow::Result<Tally> {
+    let graph = GraphLimits::default().bytes(GRAPH_BYTES).node_bytes(LIST_BYTES);
+    let opened = args.chat.open(PeerConfig::default().graph(graph)).await?;
+    let Opened { chat, chains, streamer_key, peer, transport } = opened;
+    let gathered = async {
+        let gathered = Gathered::new(chat, streamer_key, folder, args.max_messages)?;
+        gathered.with_history(&transport).await
+    };
+    let gathered = gathered.await;
+    peer.stop().await;
+    let mut gathered = gathered?;
+    for path in &args.with {
+        gathered = gathered.with_file(path).await?;
+    }
+    let blacklist = blacklist(&chains, &args.chat.stream).await;
+    let filter = |rules| ArchiveFilter::new(rules, args.keep_banned).blacklist(blacklist);
+    gathered.write(&mut Keys::new(&chains)?, filter, BufWriter::new(to)).await
+}
+
+/// Who is on the blacklists that the streamer follows: streams of Hive have them.
+async fn blacklist(chains: &[Chain], id: &StreamId) -> Vec<AccountName> {
+    let hive = chains.iter().find(|chain| chain.network() == &id.network);
+    let Some(hive) = hive.filter(|hive| hive.network() == &Network::hive()) else {
+        return Vec::new();
+    };
+    let names = async { anyhow::Ok(Blacklists::of(hive)?.names(&id.account).await?) };
+    names.await.unwrap_or_else(|error| {
+        output::warning(format_args!("blacklists cannot be read: {error:#}"));
+        Vec::new()
+    })
 }
 
 async fn check_place(chain: &Chain, id: &StreamId) -> anyhow::Result<()> {
@@ -173,112 +196,4 @@ async fn announce(chain: &Chain, args: &ArchiveArgs, archive: &ContentId) -> any
     ));
     broadcaster.settle().await?;
     Ok(())
-}
-
-pub(crate) async fn replay(args: ReplayArgs) -> anyhow::Result<()> {
-    let chains = args.chain.chains()?;
-    let chat = StreamChat::new(networks(&chains)?, args.stream.clone())?;
-    let mut keys = Keys::new(&chains)?;
-    if let Some(path) = &args.file {
-        let file = File::open(path).with_context(|| path.display().to_string())?;
-        return print(&chat, BufReader::new(file), &mut keys).await;
-    }
-    let archives = announced(home(&chains, &args.stream)?, &args.stream).await?;
-    ensure!(!archives.is_empty(), "{} names no archive of its chat on the chain", args.stream);
-    let storage = open(&args)?;
-    for archive in archives {
-        output::line(format_args!("archive {archive}"));
-        let bytes = storage.get(&archive, MAX_ARCHIVE_BYTES).await;
-        let bytes = bytes.with_context(|| format!("archive {archive}"))?;
-        let printed = print(&chat, Cursor::new(bytes), &mut keys).await;
-        printed.with_context(|| format!("archive {archive}"))?;
-    }
-    Ok(())
-}
-
-/// The archives that the chain names.
-async fn announced(chain: &Chain, id: &StreamId) -> anyhow::Result<Vec<ContentId>> {
-    if chain.is_avalon() {
-        let client = chain.avalon_client()?;
-        let found = avalon::find_chat_archives(&client, &id.account, &id.link).await?;
-        return found.with_context(|| format!("{id} is not configured"));
-    }
-    let found = post::find(chain, id).await?;
-    let post = found.with_context(|| format!("{id} has no post"))?;
-    let metadata = post.metadata();
-    let is_about = metadata.stream().is_none_or(|named| named == *id);
-    ensure!(is_about, "the post links to another stream");
-    Ok(metadata.chat_archives())
-}
-
-fn open(args: &ReplayArgs) -> anyhow::Result<SharedStorage> {
-    match (&args.store, &args.gateway) {
-        (Some(folder), _) => Ok(SharedStorage::new(DiskStorage::open_dir(folder)?)),
-        (None, Some(gateway)) => Ok(SharedStorage::new(GatewayStorage::new(gateway.clone())?)),
-        (None, None) => bail!("give --gateway, --store or --file"),
-    }
-}
-
-/// Prints every message whose signature holds, and says how many lines have none.
-async fn print(chat: &StreamChat, from: impl BufRead, keys: &mut Keys) -> anyhow::Result<()> {
-    let screen = Screen::new(chat, output::is_terminal());
-    let mut reader = ArchiveReader::new(chat.clone(), from).within(EARLIEST, system_clock());
-    let (mut good, mut bad) = (0_u64, 0_u64);
-    while let Some(line) = reader.next_line().context("this is no archive of a chat")? {
-        let index = line.index();
-        let known = match line.account().cloned() {
-            Some(account) => keys.of(&account).await?,
-            None => None,
-        };
-        match reader.judge(line, known) {
-            Ok(message) => {
-                good += 1;
-                output::line(screen.message(&message));
-            }
-            Err(why) => {
-                bad += 1;
-                let why = output::causes(&why);
-                output::line(screen.note(&format!("line {} does not count: {why}", index + 1)));
-            }
-        }
-    }
-    output::line(format_args!("{good} messages verified, {bad} refused"));
-    ensure!(good > 0 || bad == 0, "no message of the archive holds");
-    Ok(())
-}
-
-/// No stream of the protocol is older.
-const EARLIEST: Moment = Moment::EPOCH;
-
-/// The keys of accounts, asked for once.
-struct Keys {
-    chains: Vec<SharedAccountKeys>,
-    known: HashMap<Account, Option<KeySet>>,
-}
-
-impl Keys {
-    /// Most accounts that are remembered.
-    const MAX: usize = 100_000;
-
-    fn new(chains: &[Chain]) -> anyhow::Result<Self> {
-        let chains = chains.iter().map(Chain::account_keys).collect::<Result<_, _>>()?;
-        Ok(Self { chains, known: HashMap::new() })
-    }
-
-    /// The keys of an account, `None` if there is no such account.
-    async fn of(&mut self, account: &Account) -> anyhow::Result<Option<&KeySet>> {
-        if !self.known.contains_key(account) {
-            let chain = self.chains.iter().find(|chain| chain.network() == account.network());
-            let chain = chain.with_context(|| {
-                format!("give --network for {}, to verify {account}", account.network())
-            })?;
-            let authority = chain.authority(account.name()).await;
-            let authority = authority.with_context(|| format!("keys of {account}"))?;
-            if self.known.len() >= Self::MAX {
-                self.known.clear();
-            }
-            self.known.insert(account.clone(), authority.as_ref().map(KeySet::from));
-        }
-        Ok(self.known.get(account).and_then(Option::as_ref))
-    }
 }

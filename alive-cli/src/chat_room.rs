@@ -20,7 +20,7 @@ use alive_core::{
 use alive_hive::{GraphenePlain, RecoverableSignature, SignAlgorithm};
 use anyhow::{Context as _, bail, ensure};
 use futures_util::StreamExt as _;
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, sleep_until};
 
 use crate::{
     asked_to_stop,
@@ -504,22 +504,4 @@ impl Signer for Wallet {
             }
         }
     }
-}
-
-/// Waits until what the transport holds has been read.
-pub(crate) async fn caught_up(session: &ChatSession, most: Duration) -> anyhow::Result<()> {
-    let mut joined = session.join().await?;
-    let read = async {
-        while !joined.is_caught_up {
-            match joined.events.next().await {
-                Some(SessionUpdate::Event(event)) => {
-                    joined.is_caught_up = matches!(*event, SessionEvent::CaughtUp);
-                }
-                Some(_) => joined = session.join().await?,
-                None => bail!("the chat has stopped"),
-            }
-        }
-        Ok(())
-    };
-    timeout(most, read).await.with_context(|| format!("the chat was not read in {most:?}"))?
 }

@@ -63,8 +63,10 @@ pub(crate) struct Ready {
     pub(crate) content: Option<SharedContentReader>,
     /// Where players fetch segments, if not from the node.
     pub(crate) gateway: Option<GatewayUrl>,
+    /// The program's own store, if content is kept there.
+    pub(crate) disk: Option<DiskStorage>,
     /// The nodes, some of which may still be catching up.
-    nodes: Option<Quorum<KuboStorage>>,
+    pub(crate) nodes: Option<Quorum<KuboStorage>>,
     own: Option<Own>,
 }
 
@@ -99,8 +101,9 @@ impl StorageArgs {
                 kind: StorageKind::Ipfs,
                 put: storage.clone(),
                 get: storage,
-                content: Some(SharedContentReader::new(store)),
+                content: Some(SharedContentReader::new(store.clone())),
                 gateway: None,
+                disk: Some(store),
                 nodes: None,
                 own: None,
             });
@@ -130,7 +133,7 @@ impl StorageArgs {
             }
             _ => put.clone(),
         };
-        Ok(Ready { kind, put, get, content: None, gateway: Some(gateway), nodes, own })
+        Ok(Ready { kind, put, get, content: None, gateway: Some(gateway), disk: None, nodes, own })
     }
 }
 

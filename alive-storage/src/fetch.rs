@@ -3,6 +3,7 @@
 use std::{
     collections::{HashMap, HashSet, VecDeque},
     future::Future,
+    ops::ControlFlow,
 };
 
 use bytes::{Bytes, BytesMut};
@@ -41,22 +42,40 @@ pub(crate) async fn read_file<S: BlockSource>(
     limit: usize,
     known: impl IntoIterator<Item = Block>,
 ) -> Result<Bytes, FetchError<S::Error>> {
-    let mut walk = FileWalk::whole(root, limit as u64);
+    let mut content = Vec::new();
+    let take = |data| {
+        content.push(data);
+        ControlFlow::Continue(())
+    };
+    read_pieces(source, root, limit as u64, known, take).await?;
+    Ok(join(content))
+}
+
+/// Reads a file of at most `limit` bytes piece by piece, each checked before it is handed on, until `take` has enough.
+pub(crate) async fn read_pieces<S: BlockSource>(
+    source: &S,
+    root: Cid,
+    limit: u64,
+    known: impl IntoIterator<Item = Block>,
+    mut take: impl FnMut(Bytes) -> ControlFlow<()>,
+) -> Result<(), FetchError<S::Error>> {
+    let mut walk = FileWalk::whole(root, limit);
     let mut ahead = Ahead::default();
     ahead.plan([root]);
     for block in known {
         ahead.ready.insert(*block.hash(), Ok(block));
     }
     let mut running = FuturesUnordered::new();
-    let mut content = Vec::new();
     loop {
         let wanted = match walk.poll().map_err(FetchError::Tree)? {
             Step::Block(cid) => cid,
             Step::Data(data) => {
-                content.push(data);
+                if take(data).is_break() {
+                    return Ok(());
+                }
                 continue;
             }
-            Step::Done => return Ok(join(content)),
+            Step::Done => return Ok(()),
         };
         let block = loop {
             while let Some(next) = ahead.next(&wanted, running.len()) {

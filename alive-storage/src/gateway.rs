@@ -8,6 +8,7 @@ pub(crate) mod sieve;
 use std::{
     fmt,
     future::Future,
+    ops::ControlFlow,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -38,6 +39,8 @@ const BACKEND: &str = "gateway";
 const MOST_ABSENT: u64 = 10_000;
 /// Longest time for which they are.
 const MOST_ABSENT_FOR: Duration = Duration::from_hours(24);
+/// Most bytes of a file that is fetched whole where it should come in pieces.
+const WHOLE_BYTES: usize = 1 << 30;
 /// Children of a root from which on a CAR is worth its round trip.
 const MANY_BLOCKS: usize = 3;
 
@@ -118,6 +121,37 @@ impl GatewayStorage {
             }
         };
         self.0.servers.iter().map(of).collect()
+    }
+
+    /// Reads content of at most `limit` bytes piece by piece, in order, each piece checked before `take` gets it; `take`
+    /// says whether to go on. Memory is that of a few blocks, however large the content is, but where no gateway gives
+    /// blocks: then it is fetched whole, up to 1 GiB.
+    ///
+    /// # Errors
+    /// As [`get`](Storage::get), also after some pieces.
+    pub async fn get_pieces(
+        &self,
+        id: &ContentId,
+        limit: u64,
+        mut take: impl FnMut(Bytes) -> ControlFlow<()> + Send,
+    ) -> Result<(), StorageError> {
+        let root = self.root_of(id)?;
+        let mut is_begun = false;
+        let taken = |data| {
+            is_begun = true;
+            take(data)
+        };
+        let most = usize::try_from(limit).unwrap_or(usize::MAX);
+        let misses = match fetch::read_pieces(&*self.0, root, limit, [], taken).await {
+            Ok(()) => return Ok(()),
+            Err(FetchError::Tree(error)) => return Err(tree_error(id, most, error)),
+            Err(FetchError::Block(misses)) => misses,
+        };
+        if is_begun || !self.0.servers.iter().any(Server::is_plain) {
+            return Err(self.failed(id, most, misses));
+        }
+        let _enough = take(self.get(id, most.min(WHOLE_BYTES)).await?);
+        Ok(())
     }
 
     fn root_of(&self, id: &ContentId) -> Result<Cid, StorageError> {

@@ -109,7 +109,7 @@ impl Setting {
         command
     }
 
-    fn signed(&self, account: &str, args: &[&str]) -> Command {
+    pub(crate) fn signed(&self, account: &str, args: &[&str]) -> Command {
         let key = PrivateKey::from_password(account, Role::Posting, account).unwrap();
         let avalon_key = alive_avalon::devnet::dev_key(account, account);
         let mut command = self.chained(args);

@@ -3,6 +3,7 @@
 
 mod browser;
 mod chat;
+mod chat_archive;
 mod chat_page;
 mod cluster;
 mod commands;
