@@ -101,6 +101,10 @@ struct PageArgs {
         value_name = "URL"
     )]
     page_gateways: Vec<GatewayUrl>,
+    /// API of Hive that visitors of a chat may choose to be told the keys of accounts by, instead of by this node. May be given
+    /// several times.
+    #[arg(long, env = "ALIVE_CHAT_KEYS_FROM", value_delimiter = ',', value_name = "URL")]
+    chat_keys_from: Vec<GatewayUrl>,
     /// Address under which people reach the node, for links to share; that which a browser asked for, unless given.
     #[arg(long, env = "ALIVE_PUBLIC_URL", value_name = "URL")]
     public_url: Option<GatewayUrl>,
@@ -116,6 +120,7 @@ impl PageArgs {
     fn config(self) -> PagesConfig {
         let pages = PagesConfig::default().enabled(!self.no_pages);
         let pages = self.page_gateways.into_iter().fold(pages, PagesConfig::gateway);
+        let pages = self.chat_keys_from.into_iter().fold(pages, PagesConfig::chat_keys_from);
         self.public_url.into_iter().fold(pages, PagesConfig::public_url)
     }
 }

@@ -56,6 +56,9 @@ struct Shared {
     policies: [HeaderValue; 2],
     #[cfg(feature = "chat")]
     chat: Option<crate::chat::ChatRooms>,
+    /// APIs that visitors of a chat may believe about keys.
+    #[cfg(feature = "chat")]
+    keys_from: Vec<String>,
 }
 
 type Path = Result<RawPathParams, RawPathParamsRejection>;
@@ -70,8 +73,12 @@ impl Pages {
         let others = listed.into_iter().chain(&config.gateways);
         // A gateway that no policy can name could not be reached from the pages.
         let others: Vec<_> = others.filter_map(policy::Source::of).collect();
-        let policies = [Framing::Nowhere, Framing::Anywhere]
-            .map(|framing| policy::content_security_policy(&others, framing));
+        let apis: Vec<_> = config.chat_keys_from.iter().filter_map(policy::Source::of).collect();
+        // Players in other pages have no chat.
+        let policies = [(Framing::Nowhere, &apis[..]), (Framing::Anywhere, &[])]
+            .map(|(framing, apis)| policy::content_security_policy(&others, apis, framing));
+        #[cfg(feature = "chat")]
+        let keys_from = apis.iter().map(|source| source.base().to_owned()).collect();
         let named = others.iter().map(|source| source.base().to_owned());
         let gateways = if listed.is_some() {
             // The operator wants segments to come from there; this node is asked when nobody else is left.
@@ -88,13 +95,15 @@ impl Pages {
             policies,
             #[cfg(feature = "chat")]
             chat: None,
+            #[cfg(feature = "chat")]
+            keys_from,
         }))
     }
 
     /// With chats beside the player.
     #[cfg(feature = "chat")]
     pub(crate) fn chat(self, chat: Option<crate::chat::ChatRooms>) -> Self {
-        let Shared { store, clock, config, gateways, policies, .. } = &*self.0;
+        let Shared { store, clock, config, gateways, policies, keys_from, .. } = &*self.0;
         Self(Arc::new(Shared {
             store: store.clone(),
             clock: *clock,
@@ -102,6 +111,7 @@ impl Pages {
             gateways: gateways.clone(),
             policies: policies.clone(),
             chat,
+            keys_from: keys_from.clone(),
         }))
     }
 
@@ -164,7 +174,7 @@ impl Pages {
     #[cfg(feature = "chat")]
     fn chat_beside(&self, id: &StreamId, info: &StreamInfo) -> Option<Markup> {
         let rooms = self.0.chat.as_ref()?;
-        rooms.key_of(id, info).map(|_| chat::beside(id, rooms))
+        rooms.key_of(id, info).map(|_| chat::beside(id, rooms, &self.0.keys_from))
     }
 
     #[cfg(not(feature = "chat"))]

@@ -48,6 +48,7 @@ const ASSETS: &[Asset] = assets! {
     "attestation.mjs": SCRIPT,
     "car.mjs": SCRIPT,
     "chat-account.mjs": SCRIPT,
+    "chat-keys.mjs": SCRIPT,
     "chat-log.mjs": SCRIPT,
     "chat-sign.mjs": SCRIPT,
     "chat-text.mjs": SCRIPT,

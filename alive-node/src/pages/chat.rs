@@ -12,7 +12,9 @@ const MAX_CHARS: &str = "2000";
 const MAX_NAME: &str = "64";
 
 /// What stands beside the player of a stream that has a chat.
-pub(super) fn beside(id: &StreamId, rooms: &ChatRooms) -> Markup {
+///
+/// `apis` are those that visitors may ask for the keys of Hive's accounts instead of this node.
+pub(super) fn beside(id: &StreamId, rooms: &ChatRooms, apis: &[String]) -> Markup {
     let networks: Vec<_> = rooms.networks().collect();
     let known = serde_json::json!(networks).to_string();
     let streamer = format!("{}/{}", id.network, id.account);
@@ -49,9 +51,23 @@ pub(super) fn beside(id: &StreamId, rooms: &ChatRooms) -> Markup {
                     "Your browser checks the signature of every message: " span #chat-checked { "none yet" } ". "
                     "Which keys an account has, who may write and what is hidden, this node tells."
                 }
+                @if !apis.is_empty() { (keys_from(apis)) }
                 p {
                     kbd { "c" } " write · " kbd { "Enter" } " send · " kbd { "Esc" } " back to the player"
                 }
+            }
+        }
+    }
+}
+
+/// Who is believed about keys?
+fn keys_from(apis: &[String]) -> Markup {
+    html! {
+        p {
+            label for="chat-keys-from" { "Keys of Hive accounts from " }
+            select #chat-keys-from autocomplete="off" {
+                option value="" selected { "this node" }
+                @for api in apis { option value=(api) { (api) } }
             }
         }
     }

@@ -18,6 +18,9 @@ pub struct PagesConfig {
     /// Gateways that the player asks for segments which the node itself, or the gateway that its lists name, does not give.
     /// None by default: the browsers of viewers talk to nobody but this node.
     pub gateways: Vec<GatewayUrl>,
+    /// APIs of Hive that visitors of a chat may choose to be told the keys of accounts by, instead of by this node. None by
+    /// default.
+    pub chat_keys_from: Vec<GatewayUrl>,
     /// The address under which people reach the node, such as `https://alive.example`. Links for sharing and what other
     /// sites show of a stream are made of it. Without it they are made of the host that the browser asked for.
     pub public_url: Option<GatewayUrl>,
@@ -37,6 +40,13 @@ impl PagesConfig {
         self
     }
 
+    /// Adds an API of Hive that visitors of a chat may choose.
+    #[must_use]
+    pub fn chat_keys_from(mut self, api: GatewayUrl) -> Self {
+        self.chat_keys_from.push(api);
+        self
+    }
+
     /// Sets the address under which people reach the node.
     #[must_use]
     pub fn public_url(self, public_url: GatewayUrl) -> Self {
@@ -46,6 +56,6 @@ impl PagesConfig {
 
 impl Default for PagesConfig {
     fn default() -> Self {
-        Self { enabled: true, gateways: Vec::new(), public_url: None }
+        Self { enabled: true, gateways: Vec::new(), chat_keys_from: Vec::new(), public_url: None }
     }
 }

@@ -36,20 +36,27 @@ impl Source {
         &self.base
     }
 
+    /// The server itself.
+    fn origin(&self) -> String {
+        format!(" {}{}", self.scheme, self.host)
+    }
+
     /// The gateway and, where it redirects to a host of its own for each content id, those.
     fn expression(&self) -> String {
         let Self { scheme, host, .. } = self;
         let named = host.starts_with(|c: char| c.is_ascii_alphabetic()) && host.contains('.');
-        if named {
-            format!(" {scheme}{host} {scheme}*.ipfs.{host}")
-        } else {
-            format!(" {scheme}{host}")
-        }
+        if named { format!(" {scheme}{host} {scheme}*.ipfs.{host}") } else { self.origin() }
     }
 }
 
-/// Scripts and styles of this server, none in the page; segments from this node and these gateways; nothing else.
-pub(super) fn content_security_policy(gateways: &[Source], framing: Framing) -> HeaderValue {
+/// Scripts and styles of this server, none in the page; segments from this node and these gateways; questions to these
+/// APIs; nothing else.
+pub(super) fn content_security_policy(
+    gateways: &[Source],
+    apis: &[Source],
+    framing: Framing,
+) -> HeaderValue {
+    let apis: String = apis.iter().map(Source::origin).collect();
     let gateways: String = gateways.iter().map(Source::expression).collect();
     let ancestors = match framing {
         Framing::Anywhere => "*",
@@ -57,7 +64,7 @@ pub(super) fn content_security_policy(gateways: &[Source], framing: Framing) -> 
     };
     let policy = format!(
         "default-src 'none'; script-src 'self'; worker-src 'self'; style-src 'self'; img-src 'self'; \
-         connect-src 'self'{gateways}; media-src 'self' blob:{gateways}; base-uri 'none'; \
+         connect-src 'self'{gateways}{apis}; media-src 'self' blob:{gateways}; base-uri 'none'; \
          form-action 'none'; frame-ancestors {ancestors}"
     );
     // Only characters of hosts are put in.
@@ -78,13 +85,22 @@ mod tests {
             gateways.each_ref().map(Source::base),
             ["https://ipfs.example/x", "http://127.0.0.1:8080"]
         );
-        let policy = content_security_policy(&gateways, Framing::Nowhere);
+        let policy = content_security_policy(&gateways, &[], Framing::Nowhere);
         let policy = policy.to_str().unwrap();
         let hosts = "https://ipfs.example https://*.ipfs.ipfs.example http://127.0.0.1:8080";
         assert!(policy.contains(&format!("; connect-src 'self' {hosts};")), "{policy}");
         assert!(policy.contains("frame-ancestors 'none'") && !policy.contains("unsafe"));
-        let embed = content_security_policy(&[], Framing::Anywhere);
+        let embed = content_security_policy(&[], &[], Framing::Anywhere);
         assert!(embed.to_str().unwrap().ends_with("frame-ancestors *"));
+    }
+
+    #[test]
+    fn an_api_may_be_asked_and_serves_nothing_else() {
+        let api = Source::of(&"https://api.example/rpc".parse().unwrap()).unwrap();
+        let policy = content_security_policy(&[], &[api], Framing::Nowhere);
+        let policy = policy.to_str().unwrap();
+        assert!(policy.contains("; connect-src 'self' https://api.example;"), "{policy}");
+        assert_eq!(policy.matches("example").count(), 1, "{policy}");
     }
 
     #[rstest]

@@ -4,12 +4,12 @@ use std::net::SocketAddr;
 
 use alive_chat::{ChatSession, Rule};
 use alive_core::backend::SharedStorage;
-use alive_hive::Role;
-use alive_node::ChatConfig;
+use alive_hive::{HiveNetwork, Role};
+use alive_node::{ChatConfig, NodeConfig, PagesConfig};
 use alive_storage::MemoryStorage;
 use serde_json::json;
 use tokio::{
-    io::copy_bidirectional,
+    io::{AsyncReadExt as _, AsyncWriteExt as _, copy_bidirectional},
     net::{TcpListener, TcpStream},
     sync::watch,
 };
@@ -32,11 +32,15 @@ struct Hall {
 
 impl Hall {
     async fn open() -> Self {
+        Self::with(config()).await
+    }
+
+    async fn with(config: NodeConfig) -> Self {
         let chatters = Chatters::new(stream_id());
         let rooms = chatters.rooms(ChatConfig::default());
         let chunks = alive_core::memory::MemoryStorage::default();
         let shared = SharedStorage::new(chunks.clone());
-        let mut bench = Bench::over(config(), chunks, shared, |b| b.chat(rooms)).await;
+        let mut bench = Bench::over(config, chunks, shared, |b| b.chat(rooms)).await;
         bench.block(&[configure_chat(), push_segment(0, &segments(0..1)[0])]).await;
         let stage = Stage { bench, content: MemoryStorage::default() };
         let desk = chatters.desk();
@@ -54,6 +58,35 @@ impl Hall {
 
 fn posting(name: &str) -> String {
     key(name, Role::Posting).to_wif().to_string()
+}
+
+#[tokio::test]
+async fn what_the_operator_offers_is_offered_and_nothing_else() {
+    for (offered, connect) in [
+        (vec![], "connect-src 'self';"),
+        (
+            vec!["https://api.example", "http://127.0.0.1:1/rpc/"],
+            "connect-src 'self' https://api.example http://127.0.0.1:1;",
+        ),
+    ] {
+        let pages = offered.iter().map(|url| url.parse().unwrap());
+        let pages = pages.fold(PagesConfig::default(), PagesConfig::chat_keys_from);
+        let hall = Hall::with(config().pages(pages)).await;
+        let html = [("Accept", "text/html")];
+        let page = hall.stage.bench.ask("GET", WATCH, &html).await;
+        let policy = page.header("content-security-policy").to_owned();
+        assert!(policy.contains(connect) && policy.contains("media-src 'self' blob:;"), "{policy}");
+        let text = page.text();
+        assert_eq!(text.contains("id=\"chat-keys-from\""), !offered.is_empty());
+        for url in &offered {
+            let url = url.trim_end_matches('/');
+            assert!(text.contains(&format!("<option value=\"{url}\">{url}</option>")), "{text}");
+        }
+        // A player in somebody else's page has no chat.
+        let player = hall.stage.bench.ask("GET", "/embed/hive/alice/s", &html).await;
+        assert!(player.header("content-security-policy").contains("connect-src 'self';"));
+        hall.desk.stop().await;
+    }
 }
 
 /// What the video asks for in vain is no fault of the chat.
@@ -126,6 +159,93 @@ async fn a_visitor_asks_is_let_in_speaks_and_is_banned() {
     browser.until_standing("reader");
     browser.saw_only(NO_VIDEO, &[hall.host()]);
     hall.desk.stop().await;
+}
+
+/// An API of Hive that gives every account the keys of this one. It is of another origin than the page.
+async fn api_with_keys_of(name: &'static str) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            tokio::spawn(async move {
+                let (mut request, mut bytes) = (String::new(), [0; 4096]);
+                while !request.ends_with("]]}") {
+                    let read = stream.read(&mut bytes).await.unwrap_or(0);
+                    if read == 0 {
+                        return;
+                    }
+                    request.push_str(std::str::from_utf8(&bytes[..read]).unwrap());
+                }
+                assert!(request.starts_with("POST / ") && !request.contains("Cookie"), "{request}");
+                let (_, body) = request.split_once("\r\n\r\n").unwrap();
+                let body: serde_json::Value = serde_json::from_str(body).unwrap();
+                let role = |role| {
+                    let text =
+                        key(name, role).public_key().to_text(&HiveNetwork::hive().key_prefix);
+                    json!({ "weight_threshold": 1, "account_auths": [], "key_auths": [[text, 1]] })
+                };
+                let accounts = body["params"][0].as_array().unwrap().iter().map(|account| {
+                    let (posting, active) = (role(Role::Posting), role(Role::Active));
+                    json!({ "name": account, "posting": posting, "active": active, "owner": role(Role::Owner) })
+                });
+                let result: Vec<_> = accounts.collect();
+                let body = json!({ "jsonrpc": "2.0", "id": 1, "result": result }).to_string();
+                let head =
+                    "HTTP/1.1 200 OK\r\nAccess-Control-Allow-Origin: *\r\nConnection: close\r\n";
+                let answer = format!("{head}Content-Length: {}\r\n\r\n{body}", body.len());
+                let _ = stream.write_all(answer.as_bytes()).await;
+            });
+        }
+    });
+    address
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs Chromium and npm"]
+async fn a_visitor_chooses_whom_he_believes_about_keys() {
+    let api = api_with_keys_of("bob").await;
+    let url = format!("http://{api}");
+    let pages = PagesConfig::default().chat_keys_from(url.parse().unwrap());
+    let hall = Hall::with(config().pages(pages)).await;
+    for name in ["bob", "carol"] {
+        hall.chatters.rule_on(name, 1.0).await;
+        hall.chatters.publish(&hall.chatters.message(name, &format!("I am {name}"))).await;
+    }
+    let mut browser = Browser::start();
+    browser.open(&hall.url());
+    browser.until_said("I am carol");
+    browser.until_said("I am bob");
+    browser.until_text("chat-checked", "2 good");
+    assert_eq!(browser.evaluate("document.getElementById('chat-keys-from').value"), "");
+    let choose = |url: &str| {
+        format!(
+            "(() => {{ const field = document.getElementById('chat-keys-from'); field.value = '{url}'; \
+             field.dispatchEvent(new Event('change')); }})()"
+        )
+    };
+    // By that API carol has other keys than she signs with.
+    browser.evaluate(&choose(&url));
+    browser.until_text("chat-checked", "1 good, 1 not shown");
+    assert_eq!(browser.said(), ["I am bob"]);
+    // It is a setting of the browser.
+    browser.open(&hall.url());
+    browser.until_text("chat-checked", "1 good, 1 not shown");
+    assert_eq!(browser.evaluate("document.getElementById('chat-keys-from').value"), url);
+    browser.evaluate(&choose(""));
+    browser.until_text("chat-checked", "2 good");
+    browser.until_said("I am carol");
+    browser.saw_only(NO_VIDEO, &[hall.host(), api.to_string()]);
+
+    // A node that offers none: the page has nothing to choose, and asks nobody, even if it is told to.
+    let plain = Hall::open().await;
+    browser.open(&plain.url());
+    browser.until_text("chat-link", "Connected");
+    assert_eq!(browser.evaluate("document.getElementById('chat-keys-from')"), json!(null));
+    let asked =
+        format!("fetch('{url}', {{ method: 'POST' }}).then(() => 'answered', () => 'refused')");
+    assert_eq!(browser.evaluate(&asked), "refused");
+    hall.desk.stop().await;
+    plain.desk.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -73,9 +73,10 @@ function hmac(key, message) {
   return plainSha256(join(pad(0x5c), plainSha256(join(pad(0x36), message))));
 }
 
-/** The keys of accounts, as the node tells them. */
+/** The keys of accounts, as the node tells them or an API that the visitor has chosen. */
 export class Accounts {
   #address;
+  #api = null;
   #known = new Map();
   #fetch;
   #now;
@@ -85,6 +86,12 @@ export class Accounts {
     this.#address = address;
     this.#fetch = fetch;
     this.#now = now;
+  }
+
+  /** Believes this API about the keys of the accounts that it knows, and nobody else; null is the node again. */
+  believe(api) {
+    this.#api = api;
+    this.#known.clear();
   }
 
   /** Whether one of the account's keys is this one; null when its keys cannot be had now. */
@@ -102,14 +109,20 @@ export class Accounts {
     for (let at = 0; at < unknown.length; at += AT_ONCE) await this.load(unknown.slice(at, at + AT_ONCE));
   }
 
-  /** Asks for accounts; what the node tells of each. */
+  /** Asks for accounts; what the node tells of each, with the keys that are believed. */
   async load(accounts) {
-    const told = await this.#ask(accounts).catch(() => []);
-    for (const { account, keys } of told) {
+    const api = this.#api;
+    const [told, own] = await Promise.all([this.#ask(accounts).catch(() => []), ownKeys(api, accounts)]);
+    // The visitor has chosen anew meanwhile: what was asked before does not count any more.
+    if (api !== this.#api) return this.load(accounts);
+    for (const one of told) if (api?.knows(one.account)) one.keys = own.get(one.account);
+    const all = new Map(told.map(({ account, keys }) => [account, keys]));
+    for (const [account, keys] of own) all.set(account, keys);
+    for (const [account, keys] of all) {
       if (keys === undefined) continue;
-      const all = keys === null ? [] : [...keys.posting, ...keys.active, ...keys.owner];
+      const any = keys === null ? [] : [...keys.posting, ...keys.active, ...keys.owner];
       this.#known.delete(account);
-      this.#known.set(account, { keys: new Set(all), at: this.#now() });
+      this.#known.set(account, { keys: new Set(any), at: this.#now() });
       if (this.#known.size > MOST) this.#known.delete(this.#known.keys().next().value);
     }
     return told;
@@ -126,4 +139,9 @@ export class Accounts {
     const known = this.#known.get(account);
     return known ? this.#now() - known.at : Infinity;
   }
+}
+
+/** What an API tells of accounts; nothing when it cannot be asked. */
+async function ownKeys(api, accounts) {
+  return (await api?.keys(accounts).catch(() => null)) ?? new Map();
 }

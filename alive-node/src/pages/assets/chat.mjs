@@ -1,6 +1,7 @@
 // The chat beside the player. Which chat it is stands in the page as data, see `pages/chat.rs`.
 
 import { Visitor, faceOf } from "./chat-account.mjs";
+import { HiveApi } from "./chat-keys.mjs";
 import { Log } from "./chat-log.mjs";
 import { Keychain, PageKey } from "./chat-sign.mjs";
 import { messageText, requestText, safeText } from "./chat-text.mjs";
@@ -22,6 +23,8 @@ const LONGEST_RETRY_MS = 60_000;
 const KEYCHAIN_MS = 500;
 const KEYCHAIN_LOOKS = 20;
 const KEEP = "alive-chat";
+/** Whom the visitor believes about keys: a setting of this browser. */
+const KEYS_FROM = "alive-chat-keys-from";
 
 const find = (id) => document.getElementById(id);
 const root = find("chat");
@@ -42,7 +45,9 @@ let said = "";
 /** Whether something is being signed or sent. */
 let isBusy = false;
 let clock = null;
+let events = null;
 
+chooseAgain();
 listen();
 wire();
 lookForKeychain(KEYCHAIN_LOOKS);
@@ -51,17 +56,18 @@ if (!signInAgain()) face();
 // What is told.
 
 function listen() {
-  const events = new EventSource(`${chat}/events`);
+  const source = new EventSource(`${chat}/events`);
+  events = source;
   const on = (name, handle) =>
-    events.addEventListener(name, ({ data }) => {
+    source.addEventListener(name, ({ data }) => {
       queue = queue.then(() => handle(JSON.parse(data))).catch((why) => console.warn(`chat: ${why.message}`));
     });
-  events.addEventListener("open", () => (retryMs = FIRST_RETRY_MS));
-  events.addEventListener("error", () => {
+  source.addEventListener("open", () => (retryMs = FIRST_RETRY_MS));
+  source.addEventListener("error", () => {
     link("lost", "Connecting again");
-    if (events.readyState !== EventSource.CLOSED) return;
-    events.close();
-    setTimeout(listen, retryMs);
+    if (source.readyState !== EventSource.CLOSED) return;
+    source.close();
+    setTimeout(() => (source === events ? listen() : undefined), retryMs);
     retryMs = Math.min(retryMs * 2, LONGEST_RETRY_MS);
   });
   on("chat", begin);
@@ -70,6 +76,44 @@ function listen() {
   on("account", ({ account }) => (account === visitor?.account ? lookUp() : undefined));
   on("slow", ({ seconds }) => setSlow(seconds));
   on("state", showState);
+}
+
+// Who is believed about keys.
+
+/** Believes whom the visitor chooses; every message is looked at again, with the keys that he tells. */
+function choose(url) {
+  accounts.believe(url ? new HiveApi(url) : null);
+  queue = queue.then(() => {
+    for (const digest of log.digests()) log.hide(digest);
+    Object.assign(checked, { good: 0, bad: 0, open: 0 });
+    showChecked();
+  });
+  events?.close();
+  listen();
+}
+
+/** Believes whom the visitor has chosen before, if the node still offers it. */
+function chooseAgain() {
+  const field = find("chat-keys-from");
+  if (!field) return;
+  const chosen = setting();
+  if ([...field.options].some(({ value }) => value === chosen)) field.value = chosen;
+  if (field.value) accounts.believe(new HiveApi(field.value));
+  field.addEventListener("change", () => {
+    setting(field.value);
+    choose(field.value);
+  });
+}
+
+/** Sets the setting, or gives it. A browser may allow neither. */
+function setting(url) {
+  try {
+    if (url === undefined) return localStorage.getItem(KEYS_FROM) ?? "";
+    localStorage.setItem(KEYS_FROM, url);
+  } catch {
+    // Then it is forgotten with the page.
+  }
+  return "";
 }
 
 /** All that is seen now; what is not in it is not seen any more. */

@@ -5,6 +5,7 @@ import { readFileSync } from "node:fs";
 import { test } from "node:test";
 
 import { Visitor, faceOf } from "../../../src/pages/assets/chat-account.mjs";
+import { HiveApi } from "../../../src/pages/assets/chat-keys.mjs";
 import { Keychain, PageKey } from "../../../src/pages/assets/chat-sign.mjs";
 import { messageText, requestText, resembles, safeText, skeleton } from "../../../src/pages/assets/chat-text.mjs";
 import { Accounts, digestOf, readMessage, recover } from "../../../src/pages/assets/chat-verify.mjs";
@@ -174,6 +175,77 @@ test("accounts are asked for once, many at a time, and again when a key does not
   assert.equal(await accounts.owns("hive/other", "aa"), null, "cannot be told now");
   keys = null;
   assert.equal(await accounts.owns("hive/other", "aa"), false, "there is no such account");
+});
+
+// A public key of Hive, as text and as bytes.
+const STM = "STM8m5UgaFAAYQRuaNejYdS8FVLVp9Ss3K1qAVk5de6F8s3HnVbvA";
+const STM_BYTES = hex(base58(STM.slice(3)).slice(0, 33));
+const role = (...keys) => ({ weight_threshold: 1, account_auths: [], key_auths: keys.map((key) => [key, 1]) });
+const accountOf = (name, key) => ({ name, posting: role(key), active: role(), owner: role() });
+
+/** An API that answers with this, and what it was asked. */
+function apiOf(answer) {
+  const asked = [];
+  const fetch = async (url, options) => {
+    asked.push({ url, ...options, body: JSON.parse(options.body) });
+    if (answer instanceof Error) throw answer;
+    return { ok: true, json: async () => answer };
+  };
+  return { api: new HiveApi("https://api.example", { fetch }), asked };
+}
+
+test("an API is asked for the keys of Hive's accounts, and gets to know nothing else", async () => {
+  const { api, asked } = apiOf({ result: [accountOf("bob", STM), accountOf("mallory", STM)] });
+  const told = await api.keys(["hive/bob", "avalon/carol", "hive/nobody"]);
+  const bob = { posting: [STM_BYTES], active: [], owner: [] };
+  assert.deepEqual([...told], [["hive/bob", bob], ["hive/nobody", null]], "and who was not asked for is not told");
+  assert.equal(asked.length, 1);
+  const [{ url, body, credentials, referrerPolicy, redirect, headers }] = asked;
+  assert.deepEqual([url, body.method, body.params], ["https://api.example", "condenser_api.get_accounts", [["bob", "nobody"]]]);
+  assert.deepEqual([credentials, referrerPolicy, redirect, headers], ["omit", "no-referrer", "error", undefined]);
+  assert.equal((await api.keys(["avalon/carol"])).size, 0);
+  assert.equal(asked.length, 1, "of other networks it is not asked");
+});
+
+test("what an API says wrongly makes nobody's keys", async () => {
+  for (const answer of [null, {}, { error: "x" }, { result: {} }, { result: "x" }, new Error("down")]) {
+    await assert.rejects(apiOf(answer).api.keys(["hive/bob"]), undefined, JSON.stringify(answer));
+  }
+  const wrong = [STM.slice(3), STM.slice(0, -1), `${STM}1`, `STM${"0".repeat(50)}`, 7, null, "STM", "x".repeat(1000)];
+  for (const key of wrong) {
+    const told = await apiOf({ result: [accountOf("bob", key)] }).api.keys(["hive/bob"]);
+    assert.equal(told.has("hive/bob"), false, String(key));
+  }
+  const many = { ...accountOf("bob", STM), owner: role(...Array(65).fill(STM)) };
+  for (const account of [{ name: "bob" }, { ...accountOf("bob", STM), posting: null }, many]) {
+    assert.equal((await apiOf({ result: [account, null] }).api.keys(["hive/bob"])).has("hive/bob"), false);
+  }
+});
+
+test("who is chosen is believed about keys of Hive, and the node about all else", async () => {
+  const node = { "hive/bob": "aa", "avalon/carol": "cc" };
+  const fetch = async (url) => {
+    const names = decodeURIComponent(url.split("names=")[1]).split(",");
+    const accounts = names.filter((name) => name in node).map((account) => {
+      return { account, standing: "approved", keys: { posting: [node[account]], active: [], owner: [] } };
+    });
+    return { ok: true, json: async () => ({ accounts }) };
+  };
+  const accounts = new Accounts("/x/accounts", { fetch, now: () => 0 });
+  assert.equal(await accounts.owns("hive/bob", "aa"), true);
+  accounts.believe(apiOf({ result: [accountOf("bob", STM), accountOf("dave", STM)] }).api);
+  assert.equal(await accounts.owns("hive/bob", "aa"), false, "what the node said is forgotten");
+  assert.equal(await accounts.owns("hive/bob", STM_BYTES), true);
+  assert.equal(await accounts.owns("hive/dave", STM_BYTES), true, "the node does not have to know him");
+  assert.equal(await accounts.owns("avalon/carol", "cc"), true);
+  const [told] = await accounts.load(["hive/bob"]);
+  assert.deepEqual([told.standing, told.keys.posting], ["approved", [STM_BYTES]]);
+  accounts.believe(apiOf(new Error("down")).api);
+  assert.equal(await accounts.owns("hive/bob", "aa"), null, "the node is not asked in its stead");
+  assert.equal((await accounts.load(["hive/bob"]))[0].keys, undefined);
+  assert.equal(await accounts.owns("avalon/carol", "cc"), true);
+  accounts.believe(null);
+  assert.equal(await accounts.owns("hive/bob", "aa"), true);
 });
 
 test("a visitor may write once he is let in, not faster than readers take it", () => {
