@@ -43,6 +43,9 @@ pub struct SessionConfig {
     pub keep_watching: bool,
     /// Largest segment that is taken, in bytes. Default: [`MAX_SEGMENT_BYTES`](Self::MAX_SEGMENT_BYTES).
     pub max_segment_bytes: u64,
+    /// Whether parts of the segment that is being recorded are shared, if the recorder delivers them and there is a live
+    /// cache. What is recorded is then stored twice, in parts and whole. Default: yes.
+    pub parts: bool,
     /// How many segments are stored at the same time, at least 1. Each is held in memory meanwhile. Default: 4.
     pub parallel_stores: usize,
     /// Time between two looks at the folder. Default: 250 ms.
@@ -75,6 +78,7 @@ impl SessionConfig {
             keep_watching: false,
             max_segment_bytes: Self::MAX_SEGMENT_BYTES,
             parallel_stores: 4,
+            parts: true,
             poll_interval: Duration::from_millis(250),
             purge: false,
             retry_first: publisher.retry_first,
@@ -123,6 +127,12 @@ impl SessionConfig {
     #[must_use]
     pub fn parallel_stores(self, parallel_stores: usize) -> Self {
         Self { parallel_stores, ..self }
+    }
+
+    /// Sets whether parts of the segment that is being recorded are shared.
+    #[must_use]
+    pub fn parts(self, parts: bool) -> Self {
+        Self { parts, ..self }
     }
 
     /// Sets the time between two looks at the folder.

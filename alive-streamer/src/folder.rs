@@ -11,6 +11,7 @@
 //!   last one taken has another name, or when a list that began later takes over. Its numbers then count from the start.
 //!   A list that only lost its tail was caught half-written: its files tell, since they are those that were taken.
 //! - What cannot be had is given up after a grace and leaves a discontinuity.
+//! - Parts of the segment behind the last one listed are told when all that is listed is taken, if nothing breaks there.
 
 mod names;
 mod run;
@@ -28,6 +29,7 @@ use alive_playlist::{MediaDuration, Recording, Unsupported};
 use self::run::{Run, Step};
 pub(crate) use self::snapshot::{FileState, List, Snapshot};
 use crate::{
+    parts::Upcoming,
     progress::{Waiting, Warning},
     source::Source,
 };
@@ -167,6 +169,12 @@ impl Folder {
         if let Some(run) = &mut self.run {
             run.left_out();
         }
+    }
+
+    /// The segment that is being recorded, when every one before it is taken and it follows the last of them without a
+    /// break, as far as list and folder tell.
+    pub(crate) fn upcoming(&self) -> Option<Upcoming<'_>> {
+        self.run.as_ref().filter(|_| self.open && !self.fresh)?.upcoming()
     }
 
     /// Something that a person should know of.

@@ -6,6 +6,7 @@ mod folder;
 pub mod fuzzing;
 mod journal;
 mod length;
+mod parts;
 mod progress;
 mod session;
 mod source;

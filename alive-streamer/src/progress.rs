@@ -23,6 +23,13 @@ pub enum Progress {
     Finished(Totals),
     /// A segment was found and is in the journal.
     Found(Found),
+    /// A part of the segment that is being recorded is on the live cache.
+    Part {
+        /// The number that the segment will have in the stream.
+        number: SegmentNumber,
+        /// The place of the part in the segment.
+        index: u8,
+    },
     /// A push is in a block.
     Pushed {
         /// Its sequence number.
@@ -95,6 +102,8 @@ pub struct Totals {
     pub lost: u64,
     /// Bytes of segments stored.
     pub bytes: u64,
+    /// Parts of segments shared before those were whole.
+    pub parts: u64,
     /// Chunks stored.
     pub chunks: u64,
     /// Operations put on the chain.
@@ -175,6 +184,13 @@ pub enum Warning {
     NoLength {
         /// The file.
         name: Box<str>,
+    },
+    /// A part of the segment that is being recorded cannot be shared. Viewers with a low delay wait until the segment is
+    /// whole. Told once a segment.
+    #[error("a part of a segment cannot be shared before the segment is whole")]
+    Part {
+        /// Why.
+        source: WarningCause,
     },
     /// A file that is no longer needed cannot be deleted.
     #[error("{name} cannot be deleted")]

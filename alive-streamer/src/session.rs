@@ -2,6 +2,7 @@
 
 mod error;
 mod files;
+mod parts;
 mod run;
 mod steps;
 #[cfg(test)]
@@ -128,13 +129,11 @@ impl Session {
         let entries = contents.entries;
         let publisher = Publisher::resume(&config.stream, settings, entries, chain, now, seed)?;
         let waker = Arc::new(Notify::new());
-        let watcher = Box::new(Watcher::new(
-            config.folder.clone(),
-            engine,
-            taken.last().cloned(),
-            config.max_segment_bytes,
-            Arc::clone(&waker),
-        ));
+        let wanted = config.parts && backends.live.is_some();
+        let (folder, last) = (config.folder.clone(), taken.last().cloned());
+        let watcher =
+            Watcher::new(folder, engine, last, config.max_segment_bytes, Arc::clone(&waker));
+        let watcher = Box::new(watcher.with_parts(wanted));
         let journal = SharedJournal(Arc::new(Mutex::new(journal)));
         let (progress, _) = broadcast::channel(PROGRESS_CAPACITY);
         Ok(Self { config, backends, journal, publisher, files, watcher, waker, progress })

@@ -12,7 +12,7 @@ use std::{
 use alive_core::{Recorded, SegmentDuration};
 use alive_playlist::{
     MAX_LIST_BYTES, ReadError, Recording,
-    probe::{Continuity, InitProbe, ProbeError, SegmentProbe, is_continuation, probe_ts},
+    probe::{Break, Continuity, InitProbe, ProbeError, SegmentProbe, is_continuation, probe_ts},
 };
 use bytes::Bytes;
 use tokio::sync::Notify;
@@ -20,6 +20,7 @@ use tokio::sync::Notify;
 use crate::{
     folder::{Candidate, FileState, Folder, List, Refused, Seen, Snapshot},
     length::Evidence,
+    parts::{PartReader, ReadPart, TakenPart},
     progress::{Waiting, Warning},
     source::{SectionSource, Source, digest},
     wake::Wake,
@@ -63,6 +64,8 @@ pub(crate) struct Watcher {
     /// The digest of the section of the one that was taken last, if it needs one.
     last_section: Option<[u8; 32]>,
     folder_failed: bool,
+    /// What was taken of the segment that is being recorded; `None` when nobody wants parts.
+    parts: Option<PartReader>,
     wake: Option<Wake>,
     waker: Arc<Notify>,
 }
@@ -116,6 +119,8 @@ pub(crate) struct Section {
 #[derive(Debug)]
 pub(crate) struct Look {
     pub(crate) outcome: Outcome,
+    /// New parts of the segment that is being recorded, in their order. They come with [`Outcome::Waiting`] only.
+    pub(crate) parts: Vec<TakenPart>,
     pub(crate) warnings: Vec<Warning>,
 }
 
@@ -163,15 +168,23 @@ impl Watcher {
             snapshot: None,
             previous: last.map_or(Previous::Unknown, Previous::File),
             folder_failed: false,
+            parts: None,
             wake: None,
             waker,
         }
     }
 
+    /// Takes parts of the segment that is being recorded, too.
+    #[must_use]
+    pub(crate) fn with_parts(self, wanted: bool) -> Self {
+        Self { parts: wanted.then(PartReader::default), ..self }
+    }
+
     /// Looks until there is a segment, or nothing more to see. `now` is the time by the wall clock.
     pub(crate) fn look(&mut self, now: Duration) -> Look {
         let mut warnings = Vec::new();
-        let found = self.find(now, &mut warnings);
+        let mut parts = Vec::new();
+        let found = self.find(now, &mut parts, &mut warnings);
         warnings.extend(std::iter::from_fn(|| self.engine.poll_warning()));
         let outcome = match found {
             Ok(outcome) => {
@@ -186,10 +199,15 @@ impl Watcher {
                 Outcome::Waiting(Waiting::Recording)
             }
         };
-        Look { outcome, warnings }
+        Look { outcome, parts, warnings }
     }
 
-    fn find(&mut self, now: Duration, warnings: &mut Vec<Warning>) -> io::Result<Outcome> {
+    fn find(
+        &mut self,
+        now: Duration,
+        parts: &mut Vec<TakenPart>,
+        warnings: &mut Vec<Warning>,
+    ) -> io::Result<Outcome> {
         let fresh = match self.snapshot.take() {
             Some(fresh) if fresh.idle.is_none() && now.saturating_sub(fresh.at) < SNAPSHOT_AGE => {
                 fresh
@@ -200,6 +218,9 @@ impl Watcher {
             },
         };
         let outcome = self.next(&fresh.snapshot, now, warnings)?;
+        if matches!(outcome, Outcome::Waiting(Waiting::Segment)) {
+            self.read_parts(parts);
+        }
         let idle = match &outcome {
             Outcome::Ended => Some(Idle::Ended),
             Outcome::Waiting(waiting) => Some(Idle::Waiting(waiting.clone())),
@@ -305,11 +326,13 @@ impl Watcher {
                 Read::LeftOut(warning) => {
                     warnings.push(warning);
                     self.engine.skipped(&candidate);
+                    self.forget_parts();
                     self.previous = Previous::Unknown;
                 }
                 Read::Taken(taken, warning) => {
                     warnings.extend(warning);
                     self.engine.taken(&candidate);
+                    self.forget_parts();
                     return Ok(Outcome::Segment(taken));
                 }
             }
@@ -410,6 +433,88 @@ impl Watcher {
         Ok(Ok(Some(self.section.insert(section).clone())))
     }
 
+    /// The segment that they were of is whole. A recorder that is started again lists the same ones under the same numbers.
+    fn forget_parts(&mut self) {
+        if let Some(reader) = &mut self.parts {
+            *reader = PartReader::default();
+        }
+    }
+
+    /// Reads what is new of the segment that is being recorded. Nothing that fails here matters: the segment will tell.
+    fn read_parts(&mut self, parts: &mut Vec<TakenPart>) {
+        let Some(mut reader) = self.parts.take() else { return };
+        match self.read_parts_by(&mut reader, parts) {
+            Ok(true) => {}
+            Ok(false) => reader.refuse(),
+            Err(error) => tracing::debug!(%error, "a part cannot be read now"),
+        }
+        self.parts = Some(reader);
+    }
+
+    /// Whether more of this segment can be taken.
+    fn read_parts_by(
+        &mut self,
+        reader: &mut PartReader,
+        parts: &mut Vec<TakenPart>,
+    ) -> io::Result<bool> {
+        let Some(upcoming) = self.engine.upcoming() else { return Ok(true) };
+        let (number, modified) = (upcoming.number, upcoming.modified);
+        let list = upcoming.list.to_owned();
+        // Of no more than there are places for.
+        let new: Vec<_> = reader.see(upcoming).iter().take(1 << 8).cloned().collect();
+        for listed in new {
+            let section = listed.map.as_ref().map(|map| map.file_name().map(Box::from));
+            let section = match section {
+                Some(None) => return Ok(false),
+                Some(Some(name)) => self.section_of_part(name)?,
+                None => None,
+            };
+            let digest = section.as_ref().map(|section| section.source.digest);
+            if self.last_section != digest {
+                // Another section is a break.
+                return Ok(false);
+            }
+            let limit = self.max_segment_bytes;
+            let part = match reader.read(&self.path, &listed, modified, section, limit)? {
+                ReadPart::NotYet => return Ok(true),
+                ReadPart::Refused => return Ok(false),
+                ReadPart::Taken(part) => part,
+            };
+            if part.index == 0 && self.part_breaks(&part, &list, number) {
+                return Ok(false);
+            }
+            reader.taken(&listed, &part.bytes);
+            parts.push(part);
+        }
+        Ok(true)
+    }
+
+    /// The section that segments have had; a part needs the same one.
+    fn section_of_part(&mut self, name: Box<str>) -> io::Result<Option<Section>> {
+        let known = self.section.as_ref().filter(|section| section.source.name == name);
+        let state = state_of(&self.path.join(&*name))?;
+        if let Some(section) = known.filter(|section| section.state == state) {
+            return Ok(Some(section.clone()));
+        }
+        if state.size == 0 || state.size > MAX_SECTION_BYTES {
+            return Ok(None);
+        }
+        let Some(bytes) = read_unchanged(&self.path.join(&*name), state)? else { return Ok(None) };
+        let source = SectionSource { digest: digest(&bytes), name };
+        Ok(Some(Section { source, bytes: bytes.into(), state }))
+    }
+
+    /// Whether the segment of this first part does not continue the one before it. Not every track need be in a part.
+    fn part_breaks(&mut self, part: &TakenPart, list: &str, number: u64) -> bool {
+        if let Previous::File(source) = &self.previous {
+            self.previous = self.measure_again(source, part.section.as_ref(), list, number);
+        }
+        let Previous::Measured(before, length) = &self.previous else { return false };
+        let Ok(probe) = measure(part.section.as_ref(), &part.bytes) else { return false };
+        let found = is_continuation(before, *length, &probe);
+        matches!(found, Continuity::Breaks(Break::Container | Break::Time { .. } | Break::Video))
+    }
+
     /// Whether the segment does not continue the one before it, as far as both can be measured.
     fn breaks(
         &mut self,
@@ -418,7 +523,7 @@ impl Watcher {
         probe: Option<&SegmentProbe>,
     ) -> bool {
         if let Previous::File(source) = &self.previous {
-            self.previous = self.measure_again(source, section, candidate);
+            self.previous = self.measure_again(source, section, &candidate.list, candidate.number);
         }
         match (&self.previous, probe) {
             (Previous::Measured(before, length), Some(probe)) => {
@@ -433,12 +538,13 @@ impl Watcher {
         &self,
         source: &Source,
         section: Option<&Section>,
-        candidate: &Candidate,
+        list: &str,
+        number: u64,
     ) -> Previous {
         if source.section.as_ref() != section.map(|section| &section.source) {
             return Previous::Unknown;
         }
-        let follows = source.list == candidate.list && source.number < candidate.number;
+        let follows = *source.list == *list && source.number < number;
         let bytes = read_unchanged(&self.path.join(&*source.name), source.state);
         let Ok(Some(bytes)) = bytes else { return Previous::Unknown };
         match measure(section, &bytes) {

@@ -13,6 +13,7 @@ use super::{
     Candidate, FileState, List, MISSING_GRACE, OLD_AFTER, Refused, SETTLE, Seen, Snapshot,
 };
 use crate::{
+    parts::Upcoming,
     progress::{Waiting, Warning},
     source::Source,
 };
@@ -251,6 +252,18 @@ impl Run {
             None if seen.recording.ended() => Step::Seen(Seen::Ended),
             None => self.step_unlisted_behind(next, snapshot, now),
         }
+    }
+
+    /// The segment behind the last one listed; see [`Folder::upcoming`](super::Folder::upcoming).
+    pub(super) fn upcoming(&self) -> Option<Upcoming<'_>> {
+        let SeenList { state, recording, .. } = self.seen.as_ref()?;
+        let number = self.next.filter(|next| *next == end(recording))?;
+        let last = self.taken.last_key_value().map(|(last, _)| last.saturating_add(1));
+        let parts = recording.parts();
+        let breaks = self.broken || parts.first().is_none_or(|part| part.discontinuity);
+        let follows = last == Some(number) && !breaks && !recording.ended();
+        let (list, modified) = (&*self.list, state.modified);
+        follows.then_some(Upcoming { list, modified, number, parts })
     }
 
     /// Where the run began, as far as its files are still there: behind a window list there may be more of them.

@@ -13,7 +13,7 @@ use alive_core::{
 };
 use tokio::{
     sync::{Notify, broadcast},
-    task::JoinSet,
+    task::{JoinError, JoinSet},
     time::{Instant, sleep, sleep_until},
 };
 use tokio_util::sync::CancellationToken;
@@ -21,7 +21,8 @@ use tokio_util::sync::CancellationToken;
 use super::{
     Backends, Session, SessionError, SharedJournal, blocking,
     files::{Files, SegmentFile},
-    steps::{self, Done, StoreFailure, Stored},
+    parts::{Failed, PartEffect, Parts},
+    steps::{self, Done, PartDone, StoreFailure, Stored, StoredPart},
 };
 use crate::{
     config::SessionConfig,
@@ -41,6 +42,9 @@ pub(super) struct Running {
     waker: Arc<Notify>,
     progress: broadcast::Sender<Progress>,
     tasks: JoinSet<Done>,
+    /// Parts of the segment that is being recorded, and what is done for them. Dropped when it is whole.
+    parts: Parts,
+    part_tasks: JoinSet<PartDone>,
     /// Segments to store when it is their turn.
     to_store: VecDeque<SegmentNumber>,
     storing: usize,
@@ -72,6 +76,8 @@ enum Event {
     Deadline,
     Done(Done),
     Look,
+    Part(Result<PartDone, JoinError>),
+    PartsDue,
     Stop,
     Timeout,
 }
@@ -90,6 +96,8 @@ impl Running {
             waker,
             progress,
             tasks: JoinSet::new(),
+            parts: Parts::default(),
+            part_tasks: JoinSet::new(),
             to_store: VecDeque::new(),
             storing: 0,
             sections: HashMap::new(),
@@ -113,6 +121,9 @@ impl Running {
                 }
                 Event::Done(done) => self.handle(done)?,
                 Event::Look => self.look(),
+                Event::Part(Ok(done)) => self.handle_part(done),
+                Event::Part(Err(error)) => self.warn(Warning::Part { source: Arc::new(error) }),
+                Event::PartsDue => {}
                 Event::Stop => self.stop(),
                 Event::Timeout => self.publisher.handle_timeout(now()),
             }
@@ -147,6 +158,7 @@ impl Running {
     /// Waits for the next thing to happen.
     async fn wait(&mut self, stop: &CancellationToken) -> Result<Event, SessionError> {
         let timeout = self.publisher.poll_timeout().map(Instant::from_std);
+        let parts = self.parts.poll_timeout().map(Instant::from_std);
         let look = match &self.eyes {
             Eyes::Resting { until, .. } => Some(*until),
             Eyes::Closed | Eyes::Looking { .. } => None,
@@ -155,7 +167,9 @@ impl Running {
             () = stop.cancelled(), if !self.stopping => Ok(Event::Stop),
             () = until(self.deadline) => Ok(Event::Deadline),
             Some(done) = self.tasks.join_next() => done.map(Event::Done).map_err(SessionError::Task),
+            Some(done) = self.part_tasks.join_next() => Ok(Event::Part(done)),
             () = until(timeout) => Ok(Event::Timeout),
+            () = until(parts) => Ok(Event::PartsDue),
             () = until(look) => Ok(Event::Look),
             () = self.waker.notified(), if look.is_some() => Ok(Event::Look),
         }
@@ -187,6 +201,7 @@ impl Running {
             }
         }
         self.store();
+        self.share_parts();
         Ok(false)
     }
 
@@ -224,6 +239,63 @@ impl Running {
             let known = file.section().and_then(|digest| self.sections.get(&digest)).copied();
             self.tasks.spawn(steps::store(number, file, known, self.backends.storage.clone()));
         }
+    }
+
+    /// Starts what is next for the parts of the segment that is being recorded.
+    fn share_parts(&mut self) {
+        let Some(live) = &self.backends.live else { return };
+        let upcoming = self.publisher.upcoming();
+        while let Some(effect) = self.parts.poll_effect(upcoming, now(), steps::timestamp()) {
+            match effect {
+                PartEffect::Announce(step, part) => {
+                    let stream = self.config.stream.clone();
+                    self.part_tasks.spawn(steps::announce_part(step, part, stream, live.clone()));
+                }
+                PartEffect::Store(step, bytes, section) => {
+                    let digest = section.as_ref().map(|section| section.source.digest);
+                    let known = digest.and_then(|digest| self.sections.get(&digest)).copied();
+                    let storage = self.backends.storage.clone();
+                    let store = steps::store_part(step, bytes, section, known, storage);
+                    self.part_tasks.spawn(store);
+                }
+            }
+        }
+    }
+
+    fn handle_part(&mut self, done: PartDone) {
+        match done {
+            PartDone::Announced(step, number, Ok(())) => {
+                self.parts.handle_announced(step, Ok(()), now());
+                self.totals.parts += 1;
+                self.tell(Progress::Part { number, index: step.index });
+            }
+            PartDone::Announced(step, _, Err(error)) => {
+                let failed = failed(error.is_transient());
+                if self.parts.handle_announced(step, Err(failed), now()) {
+                    self.warn_of_part(error);
+                }
+            }
+            PartDone::Stored(step, Ok(StoredPart { place, section })) => {
+                self.sections.extend(section.zip(place.section));
+                self.parts.handle_stored(step, Ok(place), now());
+            }
+            PartDone::Stored(step, Err(error)) => {
+                let failed = failed(error.is_transient());
+                if self.parts.handle_stored(step, Err(failed), now()) {
+                    self.warn_of_part(error);
+                }
+            }
+        }
+    }
+
+    fn warn_of_part(&self, error: impl Error + Send + Sync + 'static) {
+        self.warn(Warning::Part { source: Arc::new(error) });
+    }
+
+    /// The segment is whole, or will never be: its parts are of no use any more. What is done for them stops at once.
+    fn drop_parts(&mut self) {
+        self.parts = Parts::default();
+        self.part_tasks = JoinSet::new();
     }
 
     async fn release(&mut self, number: SegmentNumber) -> Result<(), SessionError> {
@@ -329,6 +401,7 @@ impl Running {
 
     fn handle_look(&mut self, watcher: Box<Watcher>, look: Look) -> Result<(), SessionError> {
         look.warnings.into_iter().for_each(|warning| self.warn(warning));
+        look.parts.into_iter().for_each(|part| self.parts.handle_recorded(part));
         let was_last = matches!(self.eyes, Eyes::Looking { last: true });
         let mut watcher = watcher;
         let wait = match look.outcome {
@@ -363,6 +436,7 @@ impl Running {
     }
 
     fn take(&mut self, taken: Box<Taken>, watcher: &mut Watcher) {
+        self.drop_parts();
         match self.publisher.handle_segment(taken.recorded.clone()) {
             Ok(number) => {
                 self.waiting = None;
@@ -399,6 +473,7 @@ impl Running {
     /// Takes no more segments: what is left goes to the chain.
     fn close(&mut self) {
         self.eyes = Eyes::Closed;
+        self.drop_parts();
         if !self.stopping {
             self.tell(Progress::Stopping);
         }
@@ -433,6 +508,10 @@ impl Running {
         // Nobody has to listen.
         let _ = self.progress.send(progress);
     }
+}
+
+fn failed(is_transient: bool) -> Failed {
+    if is_transient { Failed::ForNow } else { Failed::ForGood }
 }
 
 fn step_of(op: &Op) -> Step {

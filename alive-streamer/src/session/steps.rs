@@ -5,15 +5,18 @@ use std::io;
 use alive_core::{
     ContentId, Op, Quality, Renditions, Segment, SegmentNumber, Seq, Step, StreamId, Timestamp,
     backend::{
-        BroadcastError, Broadcaster as _, LiveCache as _, LiveCacheError, LiveSegment, Receipt,
-        SharedBroadcaster, SharedLiveCache, SharedStorage, Storage as _, StorageError,
+        BroadcastError, Broadcaster as _, LiveCache as _, LiveCacheError, LivePart, LiveSegment,
+        Receipt, SharedBroadcaster, SharedLiveCache, SharedStorage, Storage as _, StorageError,
     },
 };
 use bytes::Bytes;
 use tokio::task::{JoinError, spawn_blocking};
 
-use super::files::SegmentFile;
-use crate::watch::{Look, Watcher, wall_clock};
+use super::{
+    files::SegmentFile,
+    parts::{PartContent, PartStep},
+};
+use crate::watch::{Look, Section, Watcher, wall_clock};
 
 /// What came of a step.
 #[derive(Debug)]
@@ -96,14 +99,63 @@ pub(super) async fn announce(
     stream: StreamId,
     live: SharedLiveCache,
 ) -> Done {
-    let at = i64::try_from(wall_clock().as_millis()).unwrap_or(i64::MAX);
-    let at = Timestamp::from_unix_ms(at);
+    let at = timestamp();
     let mut renditions = Renditions::default();
     if let Some(section) = section {
         renditions.insert_section(Quality::Src, section);
     }
     let segment = LiveSegment { segment, renditions, at };
     Done::Announced(number, live.push(&stream, segment).await)
+}
+
+/// What came of a step of a part.
+#[derive(Debug)]
+pub(super) enum PartDone {
+    Announced(PartStep, SegmentNumber, Result<(), LiveCacheError>),
+    Stored(PartStep, Result<StoredPart, StorageError>),
+}
+
+/// A part that is stored.
+#[derive(Debug)]
+pub(super) struct StoredPart {
+    pub(super) place: PartContent,
+    /// The digest of the initialisation section that it needs.
+    pub(super) section: Option<[u8; 32]>,
+}
+
+/// Stores a part. Its initialisation section is stored before it, unless that is `known` to be.
+pub(super) async fn store_part(
+    step: PartStep,
+    bytes: Bytes,
+    section: Option<Section>,
+    known: Option<ContentId>,
+    storage: SharedStorage,
+) -> PartDone {
+    let digest = section.as_ref().map(|section| section.source.digest);
+    let stored = async {
+        let section = match (section, known) {
+            (Some(section), None) => Some(storage.put(section.bytes).await?),
+            (Some(_), known) => known,
+            (None, _) => None,
+        };
+        let content = storage.put(bytes).await?;
+        Ok(StoredPart { place: PartContent { content, section }, section: digest })
+    };
+    PartDone::Stored(step, stored.await)
+}
+
+pub(super) async fn announce_part(
+    step: PartStep,
+    part: LivePart,
+    stream: StreamId,
+    live: SharedLiveCache,
+) -> PartDone {
+    PartDone::Announced(step, part.number, live.push_part(&stream, part).await)
+}
+
+/// The time by the wall clock.
+pub(super) fn timestamp() -> Timestamp {
+    Timestamp::from_unix_ms(i64::try_from(wall_clock().as_millis()).unwrap_or(i64::MAX))
 }
 
 pub(super) async fn broadcast(step: Step, op: Op, broadcaster: SharedBroadcaster) -> Done {

@@ -1,6 +1,8 @@
 //! A world to publish to, a recorder to publish from, and what came of it. Shared by unit and integration tests.
 #![allow(dead_code, reason = "each test program uses a part of it")]
 
+pub(crate) mod parts;
+
 use std::{
     collections::BTreeMap,
     fs,
