@@ -38,7 +38,7 @@ use crate::{
 #[command(
     after_help = "Example: alive stream --account alice --link launch --folder recording --api http://127.0.0.1:3010"
 )]
-#[expect(clippy::struct_excessive_bools, reason = "they are four flags of a command line")]
+#[expect(clippy::struct_excessive_bools, reason = "they are five flags of a command line")]
 pub(crate) struct Args {
     #[command(flatten)]
     stream: StreamArgs,
@@ -75,6 +75,9 @@ pub(crate) struct Args {
     /// Delete each segment's file once it is stored.
     #[arg(long, env = "ALIVE_PURGE")]
     purge: bool,
+    /// Do not share parts of the segment that is being recorded, even if the recorder lists them; they double the upload.
+    #[arg(long, env = "ALIVE_NO_PARTS")]
+    no_parts: bool,
     /// Serve the store's content under /ipfs/ at this address, so that nodes and players can fetch it.
     #[arg(long, env = "ALIVE_SERVE", value_name = "ADDRESS")]
     serve: Option<SocketAddr>,
@@ -334,6 +337,7 @@ impl Plan {
             .interval(seconds(args.interval).context("--interval")?)
             .end_stream(args.end)
             .accept_old(args.accept_old)
+            .parts(!args.no_parts)
             .purge(args.purge);
         Ok(Self { config, broadcaster, view, live_key, live: None })
     }

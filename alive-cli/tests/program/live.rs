@@ -6,6 +6,11 @@ use std::{
     time::Duration,
 };
 
+use alive_db::{
+    gun::{Peer, PeerConfig, Put, Query},
+    schema::PartSpace,
+    sea::{PublicKey, UserSpace},
+};
 use rstest::rstest;
 use serde_json::{Value, json};
 
@@ -291,6 +296,64 @@ async fn a_node_connects_to_the_streamer_itself() {
     let _node = setting.node(port, &["--live-peer", &url]);
     assert_eq!(listed(port, 3).await[..1], first);
     assert_nothing_pushed(port).await;
+}
+
+/// A recorder that lists parts: they are with the node before their segment is whole, under the streamer's key.
+#[tokio::test(flavor = "multi_thread")]
+async fn parts_of_the_next_segment_reach_a_node_before_it_is_whole() {
+    let setting = Setting::new();
+    setting.configure(&[]);
+    let (gun, port) = (free_port(), free_port());
+    let url = format!("http://127.0.0.1:{gun}/gun");
+    let _node = setting.node(port, &["--live-listen", &format!("127.0.0.1:{gun}")]);
+    let mut stream = Running::start(setting.stream("streamer", &["--live-peer", &url]));
+    let key: PublicKey = stream.line("live key ").parse().unwrap();
+    stream.line("live key in block ");
+    setting.record(0);
+    let first = listed(port, 1).await;
+
+    let folder = setting.path("recording");
+    let whole = std::fs::read(sample("ts-6x10s").join("stream1.ts")).unwrap();
+    let ranges = [(0, 1880), (1880, 3760)];
+    let list = std::fs::read_to_string(folder.join("stream.m3u8")).unwrap();
+    let mut list = list.replace("#EXTINF", "#EXT-X-PART-INF:PART-TARGET=0.5\n#EXTINF");
+    for (from, len) in ranges {
+        std::fs::write(folder.join("stream1.ts"), &whole[..from + len]).unwrap();
+        let part = format!("URI=\"stream1.ts\",BYTERANGE=\"{len}@{from}\"\n");
+        list.extend(["#EXT-X-PART:DURATION=0.5,", &part]);
+        std::fs::write(folder.join("list.tmp"), &list).unwrap();
+        std::fs::rename(folder.join("list.tmp"), folder.join("stream.m3u8")).unwrap();
+    }
+    let peer = Peer::start(PeerConfig::default(), UserSpace::default()).unwrap();
+    peer.dial(&url).await.unwrap();
+    let space = PartSpace::new(&key, &"hive/alice/live".parse().unwrap());
+    let shared = async {
+        loop {
+            let now = std::time::UNIX_EPOCH.elapsed().unwrap().as_secs_f64() * 1000.0;
+            let node = peer.get(Query::node(space.soul().clone())).await;
+            let plain = |put: Put<'_>| UserSpace::default().plain(put);
+            let parts = node.map(|node| space.parts(&node, now, plain)).unwrap_or_default();
+            if parts.len() >= ranges.len() {
+                return parts;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    let shared = tokio::time::timeout(Duration::from_secs(90), shared).await.unwrap();
+    assert_eq!(shared.len(), ranges.len());
+    for (index, ((_, part), (from, len))) in shared.iter().zip(ranges).enumerate() {
+        assert_eq!((part.number, usize::from(part.index)), (1, index));
+        assert!(first[0].contains(part.after.as_str()), "behind the segment that is listed");
+        let file = setting.path("part");
+        std::fs::write(&file, &whole[from..from + len]).unwrap();
+        let id = stdout(&run(&["cid", file.to_str().unwrap()]));
+        assert_eq!(id.split_whitespace().next(), Some(part.content.as_str()), "exactly its bytes");
+    }
+    assert_eq!(listed(port, 1).await, first, "the segment itself is not there yet");
+    setting.record(1);
+    assert_eq!(listed(port, 2).await[..1], first);
+    assert_nothing_pushed(port).await;
+    peer.stop().await;
 }
 
 /// A client of the original's API pushes, knowing nothing of this program, and a node lists it.
