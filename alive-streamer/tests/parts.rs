@@ -4,7 +4,14 @@
 
 mod support;
 
-use std::{fs, time::Duration};
+use std::{
+    fs,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
 use alive_core::{
     ContentId,
@@ -33,7 +40,6 @@ fn config(world: &World) -> SessionConfig {
 }
 
 fn backends(world: &World, storage: SharedStorage, live: SharedLiveCache) -> Backends {
-    let _ = world;
     Backends::new(storage, SharedBroadcaster::new(world.broadcaster())).live(live)
 }
 
@@ -215,6 +221,17 @@ struct Picky {
     inner: MemoryStorage,
     whole: Vec<usize>,
     how: How,
+    /// How many parts it is asked to store now.
+    asked: Arc<AtomicUsize>,
+}
+
+/// Somebody waits for an answer, as long as it lives.
+struct Waits(Arc<AtomicUsize>);
+
+impl Drop for Waits {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -233,7 +250,11 @@ impl Storage for Picky {
         let source = std::io::Error::other("parts are not wanted").into();
         match self.how {
             How::Fails => Err(StorageError::Unavailable { backend: "picky", source }),
-            How::Hangs => std::future::pending().await,
+            How::Hangs => {
+                self.asked.fetch_add(1, Ordering::Relaxed);
+                let _waits = Waits(Arc::clone(&self.asked));
+                std::future::pending().await
+            }
             How::Refuses => Err(StorageError::Refused { backend: "picky", source }),
         }
     }
@@ -259,7 +280,8 @@ async fn a_storage_that_does_not_take_parts_holds_up_no_segment(
     let world = World::new();
     let mut recorder = PartRecorder::new("ts-6x10s", &world.recordings(), Layout::Ranges, 4);
     let whole = (0..4).map(|n| recorder.segment(n).len()).collect();
-    let picky = Picky { inner: world.storage.clone(), whole, how };
+    let asked = Arc::<AtomicUsize>::default();
+    let picky = Picky { inner: world.storage.clone(), whole, how, asked: Arc::clone(&asked) };
     recorder.step_segment();
     let given = backends(&world, SharedStorage::new(picky), live(&world));
     let mut session = Running::new(&world, config(&world), given).await;
@@ -269,8 +291,11 @@ async fn a_storage_that_does_not_take_parts_holds_up_no_segment(
             recorder.step();
             tokio::time::sleep(Duration::from_secs(2)).await;
         }
+        let hangs = asked.load(Ordering::Relaxed);
+        assert_eq!(hangs > 0, how == How::Hangs);
         recorder.step();
         session.cached(segment).await;
+        assert_eq!(asked.load(Ordering::Relaxed), 0, "what is of no use any more is stopped");
     }
     assert_eq!(session.finished().await.parts, 0);
     assert_eq!(held(&world).await, []);
@@ -309,9 +334,9 @@ async fn a_live_cache_that_does_not_take_parts_holds_up_no_segment(#[case] fault
 async fn a_failure_that_passes_costs_a_part_nothing_but_time() {
     let world = World::new();
     let mut recorder = PartRecorder::new("ts-6x10s", &world.recordings(), Layout::Ranges, 3);
-    let fails = std::sync::atomic::AtomicU32::new(3);
+    let fails = AtomicU32::new(3);
     let less = move |call: Call| {
-        let relaxed = std::sync::atomic::Ordering::Relaxed;
+        let relaxed = Ordering::Relaxed;
         let fail = call.method == "push_part"
             && fails.fetch_update(relaxed, relaxed, |left| left.checked_sub(1)).is_ok();
         if fail { Fault::Unavailable } else { Fault::Pass }

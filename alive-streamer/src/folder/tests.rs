@@ -739,3 +739,47 @@ proptest! {
         }
     }
 }
+
+const PART: &str = "#EXT-X-PART:DURATION=1,URI=\"p.ts\"\n";
+
+/// A list of these segments with these lines behind them.
+fn with_parts(segments: &[&str], behind: &str) -> String {
+    let mut text = "#EXTM3U\n#EXT-X-TARGETDURATION:10\n#EXT-X-PART-INF:PART-TARGET=1\n".to_owned();
+    text.extend(segments.iter().map(|name| format!("#EXTINF:10,\n{name}\n")));
+    text + behind
+}
+
+#[rstest]
+#[case::two(&[PART, PART], Some((1, 2)))]
+#[case::none(&[], None)]
+#[case::behind_a_break(&["#EXT-X-DISCONTINUITY\n", PART], None)]
+#[case::of_a_list_that_is_closed(&[PART, "#EXT-X-ENDLIST\n"], None)]
+fn parts_behind_the_last_segment_taken_are_told(
+    #[case] behind: &[&str],
+    #[case] told: Option<(u64, usize)>,
+) {
+    let behind = behind.concat();
+    let mut disk = Disk::new();
+    disk.write("s0.ts").put("s.m3u8", Some(with_parts(&["s0.ts"], &behind)));
+    let mut eyes = Eyes::new();
+    assert!(eyes.engine.upcoming().is_none(), "nothing was seen");
+    eyes.look(&disk);
+    let upcoming = eyes.engine.upcoming();
+    assert_eq!(upcoming.map(|upcoming| (upcoming.number, upcoming.parts.len())), told);
+}
+
+#[test]
+fn no_parts_are_told_while_a_segment_is_to_be_taken_nor_behind_one_that_was_left_out() {
+    let mut disk = Disk::new();
+    disk.write("s0.ts").put("s.m3u8", Some(with_parts(&["s0.ts", "s1.ts"], PART)));
+    let mut eyes = Eyes::new();
+    eyes.look(&disk);
+    assert_eq!(eyes.found.len(), 1, "the second one is missing");
+    assert!(eyes.engine.upcoming().is_none());
+    eyes.look(disk.wait(3));
+    assert!(eyes.engine.upcoming().is_none(), "it is given up, which leaves a break");
+    let text = with_parts(&["s0.ts", "s1.ts", "s2.ts"], PART);
+    disk.write("s2.ts").put("s.m3u8", Some(text));
+    eyes.look(&disk);
+    assert_eq!(eyes.engine.upcoming().map(|upcoming| upcoming.number), Some(3));
+}
