@@ -1,13 +1,13 @@
-//! Segments before the chain has them: follows the live cache for one stream.
+//! Segments before the chain has them, and parts before they are whole: follows the live cache for one stream.
 
 use std::time::Duration;
 
 use alive_core::{
     StreamId, Timeline, Timestamp,
-    backend::{LiveCache as _, LiveCacheError, LiveSegment, SharedLiveCache},
+    backend::{LiveCache as _, LiveCacheError, LivePart, LiveParts, LiveSegment, SharedLiveCache},
 };
 use backon::{BackoffBuilder as _, ExponentialBuilder};
-use futures_util::StreamExt as _;
+use futures_util::{FutureExt as _, StreamExt as _, stream};
 use tokio::sync::mpsc;
 use tokio_util::task::AbortOnDropHandle;
 
@@ -18,11 +18,13 @@ use crate::explain::Explained;
 pub(crate) enum FromLive {
     /// All that the cache held at the beginning has come, or it could not be asked.
     CaughtUp,
+    /// A part of a segment that is being recorded. It may have come before.
+    Part(LivePart),
     /// A segment. It may have come before.
     Segment(LiveSegment),
 }
 
-/// The live cache's segments of one stream, in its order, until it is dropped.
+/// The live cache's segments and parts of one stream, in its order, until it is dropped.
 #[derive(Debug)]
 pub(crate) struct LiveFeed {
     arriving: mpsc::Receiver<FromLive>,
@@ -30,7 +32,7 @@ pub(crate) struct LiveFeed {
 }
 
 impl LiveFeed {
-    /// How many segments wait for a slow taker. Behind them the cache's own limit holds.
+    /// How many of them wait for a slow taker. Behind them the cache's own limit holds.
     const WAITING: usize = 64;
 
     /// Starts to follow.
@@ -100,10 +102,34 @@ impl Follower {
             self.pass_on(segment).await?;
         }
         self.out.send(FromLive::CaughtUp).await.map_err(|_| Gone)?;
-        while let Some(segment) = arriving.next().await {
-            self.pass_on(segment).await?;
+        let mut parts = self.parts();
+        loop {
+            tokio::select! {
+                // A segment ends what its parts can do, so those that were pushed before it come before it.
+                biased;
+                part = parts.next() => match part {
+                    Some(part) => self.out.send(FromLive::Part(part)).await.map_err(|_| Gone)?,
+                    // It goes on without them.
+                    None => parts = Box::pin(stream::pending()),
+                },
+                segment = arriving.next() => match segment {
+                    Some(segment) => self.pass_on(segment).await?,
+                    None => return Ok(Ok(())),
+                },
+            }
         }
-        Ok(Ok(()))
+    }
+
+    /// The parts that the cache has; none if it cannot be asked for them. Nothing else waits for that.
+    fn parts(&self) -> LiveParts {
+        let (cache, id) = (self.cache.clone(), self.stream.clone());
+        let opening = async move {
+            cache.subscribe_parts(&id).await.unwrap_or_else(|error| {
+                tracing::warn!(stream = %id, error = %Explained(&error), "live cache gives no parts");
+                Box::pin(stream::pending())
+            })
+        };
+        Box::pin(opening.flatten_stream())
     }
 
     async fn pass_on(&mut self, segment: LiveSegment) -> Result<(), Gone> {
@@ -156,8 +182,25 @@ mod tests {
     async fn next(feed: &mut LiveFeed) -> Option<i64> {
         match feed.next().await {
             FromLive::CaughtUp => None,
+            FromLive::Part(part) => Some(-i64::from(part.index)),
             FromLive::Segment(segment) => Some(segment.at.as_unix_secs()),
         }
+    }
+
+    async fn push_part(cache: &MemoryLiveCache, index: u8) {
+        let Segment { content, duration, .. } = segment(1).segment;
+        let part = LivePart {
+            number: 1,
+            index,
+            after: content,
+            duration,
+            content,
+            quality: alive_core::Quality::Src,
+            section: None,
+            independent: false,
+            at: Timestamp::EPOCH,
+        };
+        cache.push_part(&id(), part).await.unwrap();
     }
 
     #[tokio::test]
@@ -172,6 +215,38 @@ mod tests {
         push(&cache, 3).await;
         assert_eq!(next(&mut feed).await, Some(3));
         assert!(feed.try_next().is_none());
+    }
+
+    #[tokio::test]
+    async fn parts_come_before_the_segment_that_was_pushed_behind_them() {
+        let cache = MemoryLiveCache::default();
+        push(&cache, 1).await;
+        push_part(&cache, 1).await;
+        let mut feed = LiveFeed::follow(SharedLiveCache::new(cache.clone()), id());
+        assert_eq!(next(&mut feed).await, Some(1));
+        assert_eq!(next(&mut feed).await, None, "nobody waits for parts");
+        assert_eq!(next(&mut feed).await, Some(-1), "what is still held comes");
+        for index in 2..20 {
+            push_part(&cache, index).await;
+            push(&cache, u32::from(index)).await;
+            assert_eq!(next(&mut feed).await, Some(-i64::from(index)));
+            assert_eq!(next(&mut feed).await, Some(i64::from(index)));
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_cache_without_parts_or_with_broken_ones_still_gives_segments() {
+        let cache = MemoryLiveCache::default();
+        let fault = |call: Call| match call.method {
+            "subscribe_parts" => Fault::Unavailable,
+            _ => Fault::Pass,
+        };
+        let flaky = SharedLiveCache::new(Flaky::new(cache.clone(), fault));
+        let mut feed = LiveFeed::follow(flaky, id());
+        assert_eq!(next(&mut feed).await, None);
+        push_part(&cache, 1).await;
+        push(&cache, 7).await;
+        assert_eq!(next(&mut feed).await, Some(7));
     }
 
     #[tokio::test(start_paused = true)]
@@ -193,6 +268,6 @@ mod tests {
         assert_eq!(next(&mut feed).await, None);
         assert_eq!(next(&mut feed).await, Some(1));
         let methods = methods.lock().unwrap().clone();
-        assert_eq!(methods, ["subscribe", "subscribe", "list", "subscribe", "list"]);
+        assert_eq!(methods[..5], ["subscribe", "subscribe", "list", "subscribe", "list"]);
     }
 }

@@ -9,6 +9,7 @@ mod gzip;
 mod health;
 mod held;
 mod keeper;
+mod parts;
 mod segments;
 mod text;
 mod twins;
@@ -385,10 +386,12 @@ pub(crate) struct Changes {
 }
 
 impl Changes {
-    /// The list after its next change; `None` when the stream is gone, or the list had to make room.
+    /// The list after its next change, of its parts alone not; `None` when the stream is gone, or the list had to make room.
     pub(crate) async fn next(&mut self) -> Option<Arc<Playlist>> {
         let is_new = |now: &Option<Arc<Playlist>>| {
-            now.as_ref().is_none_or(|now| !Arc::ptr_eq(now, &self.last))
+            now.as_ref().is_none_or(|now| {
+                !Arc::ptr_eq(now, &self.last) && !now.differs_in_parts_only(&self.last)
+            })
         };
         let playlist = self.ready.wait_for(is_new).await.ok()?.clone()?;
         self.last = Arc::clone(&playlist);
@@ -407,8 +410,7 @@ pub(crate) struct Facts {
 }
 
 fn readiness(request: &ReloadRequest, playlist: &Playlist) -> Readiness {
-    let next = u64::try_from(playlist.segments).unwrap_or(u64::MAX);
-    request.readiness(next, playlist.ended)
+    request.readiness(playlist.end, playlist.ended)
 }
 
 impl Playlists {

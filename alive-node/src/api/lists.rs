@@ -6,7 +6,7 @@
 //! | `quality` | the rendition, `src` unless given |
 //! | `window` | only the last seconds of the list |
 //! | `l1only=1` | without what only the live cache has |
-//! | `_HLS_msn`, `_HLS_part` | answer when the list has this segment; see [`ReloadRequest`] |
+//! | `_HLS_msn`, `_HLS_part` | answer when the list has this segment, or this part of it; see [`ReloadRequest`] |
 //! | `_HLS_skip` | leave out what the player has already |
 //!
 //! What is asked for in two ways is refused, what is not known is ignored. Source: `spec/hls.md`, sections 6 and 7;

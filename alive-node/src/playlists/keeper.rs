@@ -47,7 +47,7 @@ struct Feed {
 /// What woke a keeper.
 enum Woken {
     Chunk,
-    Live(usize, FromLive),
+    Live(usize, Box<FromLive>),
     Segments,
     Stream,
     Timeout,
@@ -84,7 +84,12 @@ impl Keeper {
                         return;
                     }
                 }
-                Woken::Live(at, arrived) => self.take_live(at, arrived),
+                // Parts change nothing but the end of the list.
+                Woken::Live(at, arrived) => {
+                    if !self.take_live(at, *arrived) {
+                        continue;
+                    }
+                }
                 // The list itself stays as it is.
                 Woken::Segments => continue,
                 Woken::Chunk | Woken::Timeout => {}
@@ -99,7 +104,9 @@ impl Keeper {
         while self.look().await || self.live.iter().any(|feed| !feed.caught_up) {
             tokio::select! {
                 () = self.signals.chunk.notified() => {}
-                (at, arrived) = next_live(&mut self.live) => self.take_live(at, arrived),
+                (at, arrived) = next_live(&mut self.live) => {
+                    self.take_live(at, arrived);
+                }
                 () = tokio::time::sleep_until(deadline) => return,
             }
         }
@@ -128,7 +135,7 @@ impl Keeper {
             () = self.signals.stream.notified() => Woken::Stream,
             () = self.signals.chunk.notified() => Woken::Chunk,
             () = self.signals.segments.notified() => Woken::Segments,
-            (at, arrived) = next_live(&mut self.live) => Woken::Live(at, arrived),
+            (at, arrived) = next_live(&mut self.live) => Woken::Live(at, Box::new(arrived)),
             () = sleep_until(timeout, now) => Woken::Timeout,
         }
     }
@@ -217,24 +224,34 @@ impl Keeper {
         }
     }
 
-    /// Takes what has come from the live cache, all of it that is there.
-    fn take_live(&mut self, at: usize, first: FromLive) {
-        let Some(Feed { source, segments, caught_up }) = self.live.get_mut(at) else { return };
+    /// Takes what has come from the live cache, all of it that is there; whether anything but parts has.
+    fn take_live(&mut self, at: usize, first: FromLive) -> bool {
+        let Some(Feed { source, segments, caught_up }) = self.live.get_mut(at) else {
+            return false;
+        };
+        let mut more = false;
         let network: &Network = &source.stream.network;
         let mut next = Some(first);
         let mut view = lock(&self.view);
         while let Some(arrived) = next {
             match arrived {
-                FromLive::CaughtUp => *caught_up = true,
+                FromLive::CaughtUp => {
+                    *caught_up = true;
+                    more = true;
+                }
+                FromLive::Part(part) => view.offer_part(&part),
                 FromLive::Segment(live) => {
+                    more = true;
                     if let Some(segment) = in_quality(&live, self.key.quality) {
                         let section = live.renditions.section(self.key.quality).copied();
+                        view.announced(&live.segment.content, &segment.content);
                         view.offer_live_of(network, segment, section);
                     }
                 }
             }
             next = segments.try_next();
         }
+        more
     }
 }
 

@@ -9,13 +9,19 @@ use std::{
 
 use alive_core::{
     ChunkContent, ContentId, Flags, GatewayUrl, Listed, LiveKey, LiveLayer, MergedTimeline,
-    Network, Quality, Segment, Seq, StorageKind, Stream, StreamId, Timeline, Timestamp, timeline,
+    Network, Quality, Segment, Seq, StorageKind, Stream, StreamId, Timeline, Timestamp,
+    backend::LivePart, timeline,
 };
-use alive_playlist::{ListEntry, ListSettings, LivePlaylist, Portion, assemble_portion};
+use alive_playlist::{
+    ListEnd, ListEntry, ListSettings, LivePlaylist, Portion, Quoted, RenditionReport,
+    assemble_portion,
+};
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::{
     gzip::GrowingGzip,
     held::{Held, Sought},
+    parts::Parts,
     segments::Pass,
     text::ListText,
 };
@@ -35,6 +41,8 @@ pub struct Playlist {
     pub target_seconds: u32,
     /// How many segments it lists.
     pub segments: usize,
+    /// How far it is, with the parts that it shows.
+    pub end: ListEnd,
     /// The push that a live list waits for.
     pub waiting: Option<Seq>,
     /// How many pushes the list lacks.
@@ -46,6 +54,19 @@ pub struct Playlist {
     pub missing: usize,
     /// Whether the node has yet to look for some of its segments or their sections.
     pub unchecked: bool,
+}
+
+impl Playlist {
+    /// Whether both are of the same segments of a live stream.
+    pub(super) fn differs_in_parts_only(&self, other: &Self) -> bool {
+        let of_other = Self {
+            text: Arc::clone(&other.text),
+            delta: other.delta.clone(),
+            end: other.end,
+            ..self.clone()
+        };
+        !self.ended && self.end.next == other.end.next && of_other == *other
+    }
 }
 
 /// The state of one list.
@@ -64,6 +85,9 @@ pub(super) struct View {
     /// How the list was begun: what is made of it anew follows the same rises of the target.
     begun: ListSettings,
     gzip: GrowingGzip,
+    parts: Parts,
+    /// Whether parts that were published have been taken back.
+    took_back: bool,
     /// The first push that the timeline has not taken yet, as far as is known outside of it.
     next: Option<Seq>,
     published: Option<Arc<Playlist>>,
@@ -104,6 +128,8 @@ impl View {
             list: LivePlaylist::new(&settings),
             begun: settings.clone(),
             gzip: GrowingGzip::default(),
+            parts: Parts::new(quality),
+            took_back: false,
             settings,
             network,
             stream,
@@ -178,6 +204,7 @@ impl View {
             self.begun = self.lasting_settings();
             self.list = LivePlaylist::new(&self.begun);
             self.gzip = GrowingGzip::default();
+            self.parts.clear();
         }
         self.next = step_back(self.next, &self.stream);
     }
@@ -197,6 +224,18 @@ impl View {
         if segment.content.kind() == self.stream.info().settings.storage {
             self.timeline.offer_live_with(network, segment, section);
         }
+    }
+
+    /// Takes a part of a segment that is being recorded from the live cache of one of the stream's names.
+    pub(super) fn offer_part(&mut self, part: &LivePart) {
+        if part.content.kind() == self.stream.info().settings.storage {
+            self.parts.take(part);
+        }
+    }
+
+    /// A segment was announced: its source, and what is listed of it in this quality.
+    pub(super) fn announced(&mut self, source: &ContentId, listed: &ContentId) {
+        self.parts.announced(source, listed);
     }
 
     /// The chunks that the next update looks at.
@@ -306,6 +345,15 @@ impl View {
         match gateway {
             None if ended => self.archive(portion),
             None => self.list.portion(portion),
+            Some(gateway) if !ended && self.list.has_parts() => {
+                let mut list = LivePlaylist::new(&self.begun.clone().gateway(gateway.clone()));
+                // What came since is not published yet.
+                let count = usize::try_from(self.list.segment_count()).unwrap_or(usize::MAX);
+                list.extend(self.entries(0).take(count));
+                let mut list = list.with_parts_of(&self.list);
+                list.set_reports(self.reports(Some(gateway)));
+                list.portion(portion)
+            }
             Some(gateway) => {
                 let settings = if ended { self.lasting_settings() } else { self.begun.clone() };
                 assemble_portion(
@@ -379,20 +427,25 @@ impl View {
     pub(super) fn publish(&mut self) -> Option<Arc<Playlist>> {
         let ended = self.timeline.ended();
         let listed = self.timeline.listed();
+        let end = if ended {
+            ListEnd::from(u64::try_from(listed.len()).unwrap_or(u64::MAX))
+        } else {
+            self.grow();
+            self.list.list_end()
+        };
         let shown = self.published.as_ref();
-        let grew = shown.is_none_or(|shown| shown.ended != ended || shown.segments != listed.len());
-        let new = usize::try_from(self.list.segment_count()).unwrap_or(usize::MAX);
-        if !ended {
-            let listed = self.timeline.listed().get(new..).unwrap_or_default().iter();
-            let new = listed.zip(self.timeline.sections().since(new));
-            self.list.extend(new.map(|(told, section)| ListEntry::new(&told.segment, section)));
-        }
+        let grew = shown.is_none_or(|shown| shown.ended != ended || shown.end != end);
+        let grew = std::mem::take(&mut self.took_back) || grew;
         let (text, delta) = match shown {
             Some(shown) if !grew && !ended => (Arc::clone(&shown.text), shown.delta.clone()),
             _ if ended => (self.archive_text(), None),
-            _ => (self.live_text(), self.delta_text()),
+            _ => {
+                let text = self.live_text();
+                let delta = self.delta_text(text.bytes.len());
+                (text, delta)
+            }
         };
-        let playlist = self.playlist(text, delta, ended);
+        let playlist = self.playlist(text, delta, ended, end);
         if self.published.as_deref() == Some(&playlist) {
             return None;
         }
@@ -414,12 +467,85 @@ impl View {
     }
 
     /// Only what a player with a recent list lacks, if that is less than the list.
-    fn delta_text(&self) -> Option<Arc<ListText>> {
+    fn delta_text(&self, whole: usize) -> Option<Arc<ListText>> {
         let delta = self.list.portion(Portion::default().skip(true));
-        (delta.len() < self.list.as_bytes().len()).then(|| ListText::new(delta).into())
+        (delta.len() < whole).then(|| ListText::new(delta).into())
     }
 
-    fn playlist(&self, text: Arc<ListText>, delta: Option<Arc<ListText>>, ended: bool) -> Playlist {
+    /// Brings the live list up to what the timeline lists and to the parts behind it.
+    fn grow(&mut self) {
+        let mut from = usize::try_from(self.list.segment_count()).unwrap_or(usize::MAX);
+        if self.parts.is_empty() && !self.list.has_parts() {
+            let new = self.timeline.listed().get(from..).unwrap_or_default().iter();
+            let new = new.zip(self.timeline.sections().since(from));
+            self.list.extend(new.map(|(told, section)| ListEntry::new(&told.segment, section)));
+            return;
+        }
+        loop {
+            let last = from.checked_sub(1).and_then(|last| self.timeline.listed().get(last));
+            if let Some(last) = last.map(|last| last.segment.content) {
+                self.show_parts_behind(&last);
+            }
+            let listed = self.timeline.listed().get(from);
+            let section = self.timeline.sections().since(from).next().flatten();
+            let Some(listed) = listed else { break };
+            self.list.push(ListEntry::new(&listed.segment, section));
+            from += 1;
+        }
+        self.list.set_reports(self.reports(None));
+    }
+
+    /// Shows the parts of the segment behind the last one.
+    fn show_parts_behind(&mut self, last: &ContentId) {
+        let (is_other, parts) = self.parts.behind(last);
+        if is_other && self.list.list_end().open_parts > 0 {
+            self.list.forget_open_parts();
+            self.took_back = true;
+        }
+        let shown = usize::try_from(self.list.list_end().open_parts).unwrap_or(usize::MAX);
+        for (part, section) in parts.skip(shown) {
+            if !self.list.push_part(*part, section.as_ref()) {
+                break;
+            }
+        }
+    }
+
+    /// How far the lists of the other qualities are. They have the same segments; of parts each has its own.
+    /// Source: `spec/hls.md`, section 7.
+    fn reports(&self, gateway: Option<&GatewayUrl>) -> Vec<RenditionReport> {
+        let Some(last) = self.timeline.listed().last().map(|listed| listed.segment.content) else {
+            return Vec::new();
+        };
+        let whole = self.list.list_end();
+        let has = self.renditions();
+        let all = [Quality::Src].into_iter().chain(Quality::TRANSCODED);
+        let others = all.filter(|quality| {
+            *quality != self.quality && (*quality == Quality::Src || has.contains(quality))
+        });
+        let report = |quality: Quality| {
+            let mut uri = format!("?quality={quality}");
+            if let Some(gateway) = gateway {
+                uri.push_str("&gw=");
+                uri.extend(utf8_percent_encode(gateway.as_str(), NON_ALPHANUMERIC));
+            }
+            let uri = Quoted::new(uri).ok()?;
+            let report = match self.parts.count_of(&last, quality).checked_sub(1) {
+                Some(part) => RenditionReport::new(uri, whole.next).last_part(Some(part.into())),
+                None => RenditionReport::new(uri, whole.next.checked_sub(1)?)
+                    .last_part(whole.last_parts.checked_sub(1)),
+            };
+            Some(report)
+        };
+        others.filter_map(report).collect()
+    }
+
+    fn playlist(
+        &self,
+        text: Arc<ListText>,
+        delta: Option<Arc<ListText>>,
+        ended: bool,
+        end: ListEnd,
+    ) -> Playlist {
         let longest = self.timeline.listed().iter().map(|listed| listed.segment.duration).max();
         let longest = longest.map_or(0, |longest| longest.as_micros().div_ceil(1_000_000));
         Playlist {
@@ -428,6 +554,7 @@ impl View {
             ended,
             target_seconds: self.lasting_settings().target_seconds.get().max(longest),
             segments: self.timeline.listed().len(),
+            end,
             waiting: self.timeline.waiting(),
             passed: self.timeline.passed().len(),
             gap: self.stream.info().head > self.stream.info().finalized,

@@ -15,6 +15,7 @@ mod halive;
 mod kill;
 mod lists;
 mod operations;
+mod parts;
 mod presence;
 #[cfg(feature = "stake")]
 mod renditions;

@@ -227,6 +227,7 @@ pub(in crate::api) async fn master(
         ),
         ("l1only" = Option<String>, Query, description = "`1`: without what only the live cache has"),
         ("_HLS_msn" = Option<String>, Query, description = "Number of a segment: answer when the list has it"),
+        ("_HLS_part" = Option<String>, Query, description = "Number of a part of that segment: answer when the list has it"),
         ("_HLS_skip" = Option<String>, Query, description = "`YES`: leave out what the player has already"),
     ),
     responses((

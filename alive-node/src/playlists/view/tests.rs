@@ -239,3 +239,169 @@ fn a_stream_on_two_networks_is_one_list_and_each_is_asked_for_its_own_chunks() {
         Some((false, 5))
     );
 }
+
+/// A part of the segment behind that of `content(after)`, half a second long.
+fn part(number: u64, after: u64, index: u8) -> LivePart {
+    LivePart {
+        number,
+        index,
+        after: content(after),
+        duration: "0.5".parse().unwrap(),
+        content: content(1000 * number + u64::from(index)),
+        quality: Quality::Src,
+        section: None,
+        independent: index == 0,
+        at: Timestamp::EPOCH,
+    }
+}
+
+/// How many parts a list shows of each segment, the open one last.
+fn part_counts(text: &[u8]) -> Vec<usize> {
+    let list = MediaPlaylist::read(text).unwrap();
+    let whole = list.segments().iter().map(|segment| segment.parts.len());
+    whole.chain([list.open().map_or(0, |open| open.parts.len())]).collect()
+}
+
+fn live(view: &mut View, n: u64, length: &str) {
+    view.offer_live(Segment::new(content(n), length.parse().unwrap()));
+}
+
+#[test]
+fn parts_are_shown_behind_the_segment_that_they_follow_and_nowhere_else() {
+    let mut view = view(stream(&[]));
+    view.offer_part(&part(1, 1, 0));
+    assert_eq!(part_counts(&update(&mut view).unwrap().text.bytes), [0], "nothing is listed");
+    live(&mut view, 1, "2");
+    let playlist = update(&mut view).unwrap();
+    assert_eq!(part_counts(&playlist.text.bytes), [0, 1]);
+    assert_eq!((playlist.segments, playlist.end.open_parts), (1, 1));
+    // Doubled, out of order, behind something else: nothing changes.
+    for useless in [part(1, 1, 0), part(1, 1, 2), part(9, 8, 0), part(0, 0, 0)] {
+        view.offer_part(&useless);
+        assert_eq!(update(&mut view), None, "{useless:?}");
+    }
+    view.offer_part(&part(1, 1, 1));
+    let playlist = update(&mut view).unwrap();
+    assert_eq!(part_counts(&playlist.text.bytes), [0, 3], "the third waited for the second");
+    live(&mut view, 2, "1.5");
+    let playlist = update(&mut view).unwrap();
+    assert_eq!(part_counts(&playlist.text.bytes), [0, 3, 0]);
+    assert_eq!((playlist.end.last_parts, playlist.end.open_parts), (3, 0));
+    view.offer_part(&part(1, 1, 3));
+    assert_eq!(update(&mut view), None, "it comes too late");
+    // Segments and parts that come at once are told apart.
+    view.offer_part(&part(2, 2, 0));
+    live(&mut view, 3, "0.5");
+    view.offer_part(&part(3, 3, 0));
+    let playlist = update(&mut view).unwrap();
+    assert_eq!(part_counts(&playlist.text.bytes), [0, 3, 1, 1]);
+    let delta = view.render(Portion::default().skip(true), None);
+    assert_eq!(part_counts(&delta), [0, 3, 1, 1]);
+}
+
+#[test]
+fn parts_are_shown_to_who_asks_for_another_gateway_or_a_window() {
+    let mut view = view(stream(&[]));
+    for n in 0..30 {
+        live(&mut view, n, "10");
+    }
+    view.offer_part(&part(30, 29, 0));
+    update(&mut view).unwrap();
+    let gateway = "https://gw.example".parse().unwrap();
+    let far = String::from_utf8(view.render(Portion::default(), Some(&gateway))).unwrap();
+    assert!(far.contains(&format!(
+        "URI=\"https://gw.example/ipfs/{}?filename=30.0.ts\"",
+        content(30_000)
+    )));
+    let window = Portion::default().window("60".parse().unwrap());
+    for gateway in [None, Some(&gateway)] {
+        assert_eq!(part_counts(&view.render(window, gateway)).last(), Some(&1));
+    }
+    // A segment that is not published yet is in neither.
+    live(&mut view, 30, "10");
+    view.arrange(&HashMap::new(), Timestamp::EPOCH);
+    let far = view.render(Portion::default(), Some(&gateway));
+    assert_eq!((part_counts(&far).len(), part_counts(&far).last()), (31, Some(&1)));
+}
+
+#[test]
+fn another_run_of_the_recorder_takes_the_place_of_the_first_one_s_parts() {
+    let mut view = view(stream(&[]));
+    live(&mut view, 1, "2");
+    view.offer_part(&part(7, 1, 0));
+    let first = update(&mut view).unwrap();
+    view.offer_part(&part(0, 1, 0));
+    let second = update(&mut view).unwrap();
+    assert_eq!(first.end, second.end);
+    let text = std::str::from_utf8(&second.text.bytes).unwrap();
+    assert!(text.contains(content(0).as_str()) && !text.contains(content(7000).as_str()), "{text}");
+    assert!(second.differs_in_parts_only(&first));
+}
+
+#[test]
+fn an_archive_has_no_parts_and_an_end_that_is_undone_brings_none_back() {
+    let live_stream = stream(&[push(0, content(1), r#","len":2"#)]);
+    let mut ended = live_stream.clone();
+    apply(&mut ended, &[end()]);
+    let mut view = view(live_stream.clone());
+    view.offer_part(&part(1, 1, 0));
+    assert_eq!(part_counts(&update(&mut view).unwrap().text.bytes), [0, 1]);
+    view.set_stream(Arc::new(ended));
+    let archive = update(&mut view).unwrap();
+    assert_eq!((part_counts(&archive.text.bytes), archive.end), (vec![0, 0], ListEnd::from(1)));
+    view.set_stream(Arc::new(live_stream));
+    let again = update(&mut view).unwrap();
+    assert_eq!((again.ended, part_counts(&again.text.bytes)), (false, vec![0, 0]));
+}
+
+#[test]
+fn a_list_that_had_parts_is_in_the_end_the_one_that_never_had_any() {
+    let [mut with, mut without] = [(); 2].map(|()| view(stream(&[])));
+    for n in 1..10 {
+        for view in [&mut with, &mut without] {
+            live(view, n, "10");
+        }
+        with.offer_part(&part(n, if n == 1 { n } else { 90 + n }, 0));
+        update(&mut with).unwrap();
+    }
+    let (with, without) = (update(&mut with), update(&mut without).unwrap());
+    assert_eq!(with, None);
+    assert_eq!(part_counts(&without.text.bytes).iter().sum::<usize>(), 0);
+}
+
+#[test]
+fn lists_tell_how_far_those_of_the_other_qualities_are() {
+    let push = |seq: u64| {
+        let (src, low) = (content(seq), content(50 + seq));
+        format!(r#"{{"op":0,"link":"s","seq":{seq},"len":2,"src":"{src}","240":"{low}"}}"#)
+    };
+    let mut view = view(stream(&[push(0)]));
+    assert!(!String::from_utf8_lossy(&update(&mut view).unwrap().text.bytes).contains("REPORT"));
+    view.offer_part(&part(1, 0, 0));
+    let text = update(&mut view).unwrap().text.bytes.clone();
+    let report = |text: &[u8]| {
+        let text = std::str::from_utf8(text).unwrap();
+        text.lines().last().unwrap().to_owned()
+    };
+    assert_eq!(report(&text), "#EXT-X-RENDITION-REPORT:URI=\"?quality=240\",LAST-MSN=0");
+    for index in [0, 1] {
+        view.offer_part(&LivePart { quality: Quality::P240, ..part(1, 0, index) });
+    }
+    view.offer_part(&part(1, 0, 1));
+    let text = update(&mut view).unwrap().text.bytes.clone();
+    assert_eq!(
+        report(&text),
+        "#EXT-X-RENDITION-REPORT:URI=\"?quality=240\",LAST-MSN=1,LAST-PART=1"
+    );
+    let far = view.render(Portion::default(), Some(&"https://gw.example".parse().unwrap()));
+    let want = "#EXT-X-RENDITION-REPORT:URI=\"?quality=240&gw=https%3A%2F%2Fgw%2Eexample\",LAST-MSN=1,LAST-PART=1";
+    assert_eq!(report(&far), want);
+}
+
+#[test]
+fn content_of_another_storage_is_no_part() {
+    let mut view = view(stream(&[push(0, content(1), r#","len":2"#)]));
+    let skylink = "AACogzrAimYPG42tDOKhS3lXZD8YvlF8Q8R17afe95iV2Q".parse().unwrap();
+    view.offer_part(&LivePart { content: skylink, ..part(1, 1, 0) });
+    assert_eq!(part_counts(&update(&mut view).unwrap().text.bytes), [0, 0]);
+}
