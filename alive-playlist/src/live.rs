@@ -73,7 +73,7 @@ impl LivePlaylist {
 
     /// Appends a part of the segment behind the last one, which needs this section; whether it could be one.
     ///
-    /// It cannot when there are 256 already, when all together would be longer than the target duration, or when its
+    /// It cannot when there are 256 already, when all together would not round to the target duration, or when its
     /// section is not that of those before it. The next segment takes over the parts if they are all of it, by their
     /// length and section; else they are dropped. They are listed for three target durations.
     ///

@@ -109,7 +109,9 @@ impl Parts {
         target_seconds: u32,
     ) -> bool {
         let micros = u64::from(part.duration.as_micros());
-        let fits = self.open_micros() + micros <= u64::from(target_seconds) * MICROS;
+        // A segment may be as long as rounds to the target. Source: `spec/hls.md`, section 3, "TARGETDURATION".
+        let longest = u64::from(target_seconds) * MICROS + MICROS / 2;
+        let fits = self.open_micros() + micros <= longest;
         let same = self.open.is_empty() || self.section.as_ref() == section;
         if !fits || !same || self.open.len() >= Self::MAX_OPEN {
             return false;

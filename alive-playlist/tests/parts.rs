@@ -121,6 +121,17 @@ fn parts_stay_for_three_targets_and_then_the_list_is_as_if_there_had_been_none()
 }
 
 #[test]
+fn parts_whose_lengths_were_rounded_up_are_still_all_of_a_segment_as_long_as_the_target() {
+    let mut list = LivePlaylist::new(&seconds(2));
+    list.push(&whole("2"));
+    for millis in [534, 467, 534, 467] {
+        assert!(list.push_part(part(millis), None));
+    }
+    list.push(&whole("2"));
+    assert_eq!(counts(&list), [0, 4, 0]);
+}
+
+#[test]
 fn what_is_not_all_of_its_segment_is_not_shown() {
     let closed = |parts: &[u32], segment: Segment, section: Option<ContentId>| {
         let mut list = LivePlaylist::new(&seconds(4));
@@ -145,9 +156,9 @@ fn what_is_not_all_of_its_segment_is_not_shown() {
 fn what_cannot_be_a_part_is_not_taken() {
     let mut list = LivePlaylist::new(&seconds(4));
     assert!(list.push_part(part(3000), None));
-    assert!(!list.push_part(part(1001), None), "the segment would be longer than the target");
-    assert!(!list.push_part(part(1000), Some(&id(2))), "a segment has one section");
-    assert!(list.push_part(part(1000), None));
+    assert!(!list.push_part(part(1501), None), "the segment would be longer than the target");
+    assert!(!list.push_part(part(1500), Some(&id(2))), "a segment has one section");
+    assert!(list.push_part(part(1500), None), "as long as rounds to the target");
     list.forget_open_parts();
     assert_eq!(list.to_bytes(), LivePlaylist::new(&seconds(4)).to_bytes());
     let tiny = (0..1000).filter(|_| list.push_part(part(1), None)).count();
