@@ -21,6 +21,10 @@ use crate::{
     support::{config, configure, end, stream_id},
 };
 
+// It needs the players below.
+#[path = "parts.rs"]
+mod parts;
+
 /// Shows a list to its end, and tells how many frames that were.
 type Player = fn(url: &str) -> usize;
 

@@ -10,7 +10,13 @@ use crate::packages;
 #[ignore = "needs Node.js"]
 fn the_scripts_check_what_they_say() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/pages/js");
-    for file in ["verify.test.mjs", "gateways.test.mjs", "attestation.test.mjs", "chat.test.mjs"] {
+    for file in [
+        "verify.test.mjs",
+        "gateways.test.mjs",
+        "attestation.test.mjs",
+        "chat.test.mjs",
+        "loader.test.mjs",
+    ] {
         let output =
             Command::new("node").arg("--test").arg(file).current_dir(&folder).output().unwrap();
         let report = String::from_utf8_lossy(&output.stdout);

@@ -153,6 +153,13 @@ pub(crate) fn short_fragments(folder: &Path, seconds: u32, size: &str) {
     record(folder, seconds, size, &["-hls_segment_type", "fmp4"]);
 }
 
+/// Parts of half a second, every other one of which begins with a key frame. Each is a fragment of its own; several behind
+/// each other are a segment.
+pub(crate) fn short_parts(folder: &Path, seconds: u32, size: &str) {
+    let half = ["-hls_segment_type", "fmp4", "-hls_time", "0.5", "-hls_flags", "split_by_time"];
+    record(folder, seconds, size, &half);
+}
+
 fn record(folder: &Path, seconds: u32, size: &str, options: &[&str]) {
     let source = format!("testsrc2=size={size}:rate=15,noise=alls=60:allf=t");
     let status = Command::new("ffmpeg")

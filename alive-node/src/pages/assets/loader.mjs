@@ -6,8 +6,9 @@ export function contentIdOf(url) {
 }
 
 /**
- * A loader of segments for the setting `fLoader` of hls.js, over `Gateways`. `told` is called with each segment that was
- * loaded: `{ frag, id, base, size }`, without `id` where nothing could be checked.
+ * A loader of segments and their parts for the setting `fLoader` of hls.js, over `Gateways`. `told` is called with each
+ * that was loaded: `{ frag, part, id, base, size }`, without `id` where nothing could be checked, and with `part` where it
+ * is not all of the segment.
  */
 export function verifyingLoader(gateways, told) {
   return class VerifyingLoader {
@@ -42,7 +43,7 @@ export function verifyingLoader(gateways, told) {
           stats.loading.first ||= now;
           stats.loading.end = now;
           stats.loaded = stats.total = bytes.length;
-          told({ frag: context.frag, id, base, size: bytes.length });
+          told({ frag: context.frag, part: context.part ?? null, id, base, size: bytes.length });
           const { rangeStart = 0, rangeEnd } = context;
           const wanted = rangeEnd ? bytes.subarray(rangeStart, rangeEnd) : bytes;
           callbacks.onSuccess({ url: context.url, data: ownBuffer(wanted), code: 200 }, stats, context, null);

@@ -21,7 +21,7 @@ const query = new URLSearchParams(location.search);
 const find = (id) => document.getElementById(id);
 
 /** What the page knows about what it has played. */
-const proof = { checked: 0, bytes: 0, unchecked: 0, native: false };
+const proof = { checked: 0, parts: 0, bytes: 0, unchecked: 0, native: false };
 
 const gateways = new Gateways(JSON.parse(stage.dataset.gateways), { changed: showProof });
 const attestation = new Attestation(stage.dataset.segments, showProof);
@@ -45,6 +45,8 @@ function start() {
     // The list is complete; what is far behind is loaded again when somebody goes back.
     backBufferLength: 60,
     capLevelToPlayerSize: true,
+    // Parts are played where the list has them.
+    lowLatencyMode: true,
   });
   player.on(Hls.Events.MANIFEST_PARSED, () => {
     offerQualities();
@@ -99,14 +101,15 @@ function failed({ fatal, type, details }) {
   }, wait);
 }
 
-/** A segment was loaded. */
-function told({ frag, id, size }) {
+/** A segment was loaded, or a part of one. Chains name no parts: of those nothing but their bytes can be checked. */
+function told({ frag, part, id, size }) {
   if (!id) {
     proof.unchecked += 1;
   } else {
     proof.checked += 1;
     proof.bytes += size;
-    if (typeof frag.sn === "number") attestation.played(qualityOf(player.levels[frag.level]), frag.sn, id);
+    if (part) proof.parts += 1;
+    else if (typeof frag.sn === "number") attestation.played(qualityOf(player.levels[frag.level]), frag.sn, id);
   }
   showProof();
 }
@@ -120,7 +123,8 @@ function showProof() {
   const badge = find("badge");
   badge.dataset.state = state;
   setText(badge, by ? `${text} · ${by}` : text);
-  setText(find("proof-checked"), `${proof.checked} segments, ${size(proof.bytes)}`);
+  const pieces = proof.parts > 0 ? `${proof.checked - proof.parts} segments, ${proof.parts} parts` : `${proof.checked} segments`;
+  setText(find("proof-checked"), `${pieces}, ${size(proof.bytes)}`);
   setText(find("proof-chain"), attestation.summary(stage.dataset.network));
   // The list of an ended stream is loaded once, but what a fork could take back becomes final later.
   if (chainsAsked > 0) showChains();
