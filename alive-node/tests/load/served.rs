@@ -138,7 +138,8 @@ async fn serve() {
     for index in 0..OLD_CONTENTS {
         content.put(self::content(FIRST_OLD + index)).await.unwrap();
     }
-    // So little that what is kept is full of what viewers ask for soon, and does not grow from then on.
+    // So little that what is kept is full of what viewers ask for soon, and does not grow from then on. The chunks of all
+    // streams that are asked for have room: a list that waits for them has to make room for others again and again.
     let playlists = PlaylistConfig::default()
         .list(ListSettings::default().target_seconds(1.try_into().unwrap()))
         .max_lists(12)
@@ -147,7 +148,7 @@ async fn serve() {
         .address(([127, 0, 0, 1], 0).into())
         .limits(ServerLimits::default())
         .playlists(playlists)
-        .resolver(ResolverConfig::default().memory_bytes(64 << 10))
+        .resolver(ResolverConfig::default().memory_bytes(1 << 20))
         .index_memory(200);
     let node = Node::start(config, backends).await.unwrap();
     let mut streamer = Streamer { chain, live, content, seconds: 1_800_000_000 };
