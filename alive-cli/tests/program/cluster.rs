@@ -192,7 +192,10 @@ fn a_database_that_cannot_be_used_is_told_and_its_password_is_not() {
     for (address, told) in [
         ("postgresql://alive:hunter2@127.0.0.1:1/alive", "connecting to PostgreSQL failed"),
         ("postgresql://alive:hunter2@127.0.0.1:x/alive", "connection to PostgreSQL"),
-        ("postgresql://alive:hunter2@127.0.0.1:1/alive?sslmode=require", "connecting to PostgreSQL"),
+        (
+            "postgresql://alive:hunter2@127.0.0.1:1/alive?sslmode=require",
+            "connecting to PostgreSQL",
+        ),
     ] {
         let mut command = alive(&["node", "--network", "devnet", "--data"]);
         command.arg(folder.path()).args(["--listen", "127.0.0.1:0", "--store", address]);

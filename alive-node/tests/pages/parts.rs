@@ -13,7 +13,7 @@ use rstest::rstest;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use super::{Player, ffmpeg, gstreamer, mpv, play, recorded, unless_it_hangs};
+use super::{Player, ffmpeg, gstreamer, mpv, play, recorded};
 use crate::{
     driver::Browser,
     stage::{OtherGateway, Stage, push_fragment, short_parts},
@@ -173,10 +173,6 @@ async fn a_browser_plays_parts_before_their_segment_is_whole_and_checks_each() {
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs mpv, GStreamer and ffmpeg"]
 async fn who_knows_no_parts_shows_every_frame_of_the_segments(#[case] player: Player) {
-    unless_it_hangs(|| show_with_parts(player)).await;
-}
-
-async fn show_with_parts(player: Player) {
     let content = alive_storage::MemoryStorage::default();
     let gateway = OtherGateway::honest(&content).await;
     let mut config = short();
