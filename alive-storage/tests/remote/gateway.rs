@@ -1,6 +1,7 @@
 //! Gateways of our own that answer as the documented ones do, in each of their forms.
 
 use std::{
+    ops::ControlFlow,
     sync::{
         Arc, Mutex,
         atomic::{AtomicU32, Ordering},
@@ -175,6 +176,47 @@ async fn a_large_file_without_archives_is_read_by_blocks_and_archives_are_not_as
     assert_eq!(gateway.asked().iter().filter(|asked| *asked == "GET car").count(), 1);
     assert_eq!(storage.get(&id, data.len()).await.unwrap(), data);
     assert_eq!(gateway.asked(), ["GET raw"; 7]);
+}
+
+#[tokio::test]
+async fn pieces_come_in_order_until_there_are_enough_whatever_the_gateway_gives() {
+    for form in [Form::Car, Form::Raw, Form::Plain] {
+        let gateway = Gateway::new(form);
+        let server = start(&gateway).await;
+        let (id, data, last) = several_blocks(&gateway.store, 9).await;
+        let storage = reader([&server]);
+        let read = async |limit: u64, enough: usize| {
+            let mut pieces: Vec<Bytes> = Vec::new();
+            let take = |piece| {
+                pieces.push(piece);
+                if pieces.len() == enough {
+                    ControlFlow::Break(())
+                } else {
+                    ControlFlow::Continue(())
+                }
+            };
+            let done = storage.get_pieces(&id, limit, take).await;
+            (done.map_err(|error| error.to_string()), pieces)
+        };
+        let len = data.len() as u64;
+        let (done, pieces) = read(len, usize::MAX).await;
+        assert!(done.is_ok(), "{form:?}: {done:?}");
+        assert!(pieces.concat() == data, "{form:?}");
+        assert_eq!(pieces.len() > 1, form != Form::Plain, "{form:?}");
+        let (done, pieces) = read(len, 1).await;
+        assert!(done.is_ok() && pieces.len() == 1, "{form:?}: {done:?}");
+        let (refused, pieces) = read(len - 1, usize::MAX).await;
+        let why = refused.unwrap_err();
+        assert!(why.contains("larger than") && pieces.is_empty(), "{form:?}: {why}");
+        if form == Form::Plain {
+            continue;
+        }
+        // A block that is not there: what is before it has come, and all of it is what the id names.
+        assert!(gateway.store.store().remove(last.hash()));
+        let (missing, pieces) = read(len, usize::MAX).await;
+        assert!(missing.unwrap_err().contains("not found"), "{form:?}");
+        assert!(!pieces.is_empty() && data.starts_with(&pieces.concat()), "{form:?}");
+    }
 }
 
 #[tokio::test]
