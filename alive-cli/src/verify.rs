@@ -206,14 +206,14 @@ struct Ruler {
 }
 
 impl Ruler {
-    /// Takes the section of a push. A recorder writes one and names it for hours, so it is read where it changes.
+    /// Takes the section of a push; one that names none goes on with the section before. A recorder writes one and names it
+    /// for hours, so it is read where it changes.
     async fn turn_to(&mut self, pushed: &Pushed, storage: &SharedStorage) -> anyhow::Result<()> {
-        let section = pushed.section(Quality::Src).copied();
-        if section == self.section {
+        let Some(section) = pushed.section(Quality::Src).copied() else { return Ok(()) };
+        if Some(section) == self.section {
             return Ok(());
         }
-        *self = Self { section, init: None };
-        let Some(section) = section else { return Ok(()) };
+        *self = Self { section: Some(section), init: None };
         self.init = Some(InitProbe::read(&storage.get(&section, MAX_SECTION_BYTES).await?)?);
         Ok(())
     }

@@ -196,6 +196,10 @@ impl Entry {
         let mut ready = self.ready.clone();
         ready.wait_for(Option::is_some).await.ok()?.clone()
     }
+
+    fn is_being_made(&self) -> bool {
+        self.ready.borrow().is_none()
+    }
 }
 
 /// How a keeper is told that something happened.
@@ -591,7 +595,8 @@ impl Shared {
         (Entry { view, ready, signals, asked, cancel }, keeper)
     }
 
-    /// Drops the lists that nobody asked for longest, but never `keep`.
+    /// Drops the lists that nobody asked for longest, but never `keep`. Those that are still being made come last: somebody
+    /// waits for them.
     fn make_room(&self, keep: &Key) {
         let mut entries = self.entries();
         let bytes = |entry: &Arc<Entry>| entry.signals.bytes.load(Ordering::Relaxed);
@@ -599,7 +604,9 @@ impl Shared {
         while entries.len() > self.config.max_lists || total > self.config.max_bytes {
             let others = entries.iter().filter(|(key, _)| *key != keep);
             let Some(key) = others
-                .min_by_key(|(_, entry)| entry.asked.load(Ordering::Relaxed))
+                .min_by_key(|(_, entry)| {
+                    (entry.is_being_made(), entry.asked.load(Ordering::Relaxed))
+                })
                 .map(|(key, _)| key.clone())
             else {
                 return;

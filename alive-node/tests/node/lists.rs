@@ -246,6 +246,28 @@ async fn lists_that_nobody_asks_for_make_room() {
 }
 
 #[tokio::test]
+async fn a_list_that_is_being_made_does_not_make_room_for_others() {
+    let storage = MemoryStorage::default();
+    let hangs = Flaky::new(storage.clone(), |_: Call| Fault::Hang);
+    let lists = PlaylistConfig::default().max_lists(2).first_wait(Duration::from_millis(300));
+    let config = config().playlists(lists);
+    let mut bench = Bench::over(config, storage, SharedStorage::new(hangs), |b| b).await;
+    let chunk = bench.chunk(&segments(0..1)).await;
+    let others = (0..5).map(|n| format!(r#"{{"op":2,"link":"s{n}"}}"#));
+    let payloads: Vec<_> = [configure(), push(0, chunk)].into_iter().chain(others).collect();
+    bench.block(&payloads).await;
+    let crowd = async {
+        for n in (0..5).cycle() {
+            assert_eq!(bench.get(&format!("/stream/alice/s{n}")).await.status, 200);
+        }
+    };
+    tokio::select! {
+        waited = bench.get(LIST) => assert_eq!(waited.status, 200),
+        () = crowd => {}
+    }
+}
+
+#[tokio::test]
 async fn a_storage_that_hangs_keeps_no_viewer_waiting() {
     let storage = MemoryStorage::default();
     let hangs = Flaky::new(storage.clone(), |_: Call| Fault::Hang);
