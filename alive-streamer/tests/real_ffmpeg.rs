@@ -11,7 +11,7 @@ use std::{
 };
 
 use alive_core::{
-    Op, Quality,
+    Op, Quality, Stage,
     backend::{SharedBroadcaster, SharedStorage, Storage as _},
 };
 use alive_streamer::{Backends, Progress, Session, SessionConfig, SessionError, Totals, Warning};
@@ -65,6 +65,14 @@ impl Running {
         while count > 0 {
             let event = self.events.recv().await.unwrap();
             count -= u64::from(matches!(event, Progress::Found(_)));
+        }
+    }
+
+    /// Waits until so many segments more are stored: from then on their files may be overwritten.
+    async fn stored(&mut self, mut count: u64) {
+        while count > 0 {
+            let event = self.events.recv().await.unwrap();
+            count -= u64::from(matches!(event, Progress::Stage { stage: Stage::Stored, .. }));
         }
     }
 
@@ -196,7 +204,7 @@ async fn fragments_are_published_with_the_section_of_their_run() {
     let mut running = start(&world).await;
     let fragments = "-re -hls_segment_type fmp4 -hls_list_size 0";
     assert!(ffmpeg(&world, 4, fragments, "stream.m3u8").wait().unwrap().success());
-    running.found(4).await;
+    running.stored(4).await;
     let first = fs::read(world.recordings().join("init.mp4")).unwrap();
     // The recorder comes back with another picture: the same names, and another section.
     let other = format!("{fragments} -vf scale=96:64");
