@@ -197,8 +197,9 @@ impl Entry {
         ready.wait_for(Option::is_some).await.ok()?.clone()
     }
 
-    fn is_being_made(&self) -> bool {
-        self.ready.borrow().is_none()
+    /// Whether it is still being made, or a request is under way that holds it: most of them wait for a segment.
+    fn is_waited_for(self: &Arc<Self>) -> bool {
+        Arc::strong_count(self) > 1 || self.ready.borrow().is_none()
     }
 }
 
@@ -595,8 +596,7 @@ impl Shared {
         (Entry { view, ready, signals, asked, cancel }, keeper)
     }
 
-    /// Drops the lists that nobody asked for longest, but never `keep`. Those that are still being made come last: somebody
-    /// waits for them.
+    /// Drops the lists that nobody asked for longest, but never `keep`. Those that somebody waits for come last.
     fn make_room(&self, keep: &Key) {
         let mut entries = self.entries();
         let bytes = |entry: &Arc<Entry>| entry.signals.bytes.load(Ordering::Relaxed);
@@ -605,7 +605,7 @@ impl Shared {
             let others = entries.iter().filter(|(key, _)| *key != keep);
             let Some(key) = others
                 .min_by_key(|(_, entry)| {
-                    (entry.is_being_made(), entry.asked.load(Ordering::Relaxed))
+                    (entry.is_waited_for(), entry.asked.load(Ordering::Relaxed))
                 })
                 .map(|(key, _)| key.clone())
             else {

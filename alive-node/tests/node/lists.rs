@@ -6,7 +6,7 @@ use crate::support::{
     Answer, Bench, config, configure, content, end, names, push, push_segment, segments,
 };
 use alive_core::{
-    Segment,
+    Segment, Timestamp,
     backend::{SharedStorage, Storage as _},
     memory::MemoryStorage,
     testing::{Call, Fault, Flaky},
@@ -265,6 +265,27 @@ async fn a_list_that_is_being_made_does_not_make_room_for_others() {
         waited = bench.get(LIST) => assert_eq!(waited.status, 200),
         () = crowd => {}
     }
+}
+
+#[tokio::test]
+async fn a_list_whose_next_segment_is_waited_for_does_not_make_room_for_others() {
+    let config = config().playlists(PlaylistConfig::default().max_lists(2));
+    let mut bench = Bench::with(config).await;
+    let all = segments(0..2);
+    let others = (0..5).map(|n| format!(r#"{{"op":2,"link":"s{n}"}}"#));
+    let payloads = [configure(), push_segment(0, &all[0])].into_iter().chain(others);
+    bench.block(&payloads.collect::<Vec<_>>()).await;
+    let crowd = async {
+        for n in 0..100 {
+            let other = bench.get(&format!("/stream/alice/s{}", n % 5)).await;
+            assert_eq!(other.status, 200);
+        }
+        assert!(bench.chain.submit("alice".parse().unwrap(), push_segment(1, &all[1])));
+        bench.chain.produce(Timestamp::from_unix_secs(1_800_000_000));
+    };
+    let waiting = format!("{LIST}?_HLS_msn=1");
+    let (waited, ()) = tokio::join!(bench.get(&waiting), crowd);
+    assert_eq!((waited.status, waited.listed()), (200, names(&all)));
 }
 
 #[tokio::test]
