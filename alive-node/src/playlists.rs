@@ -58,7 +58,7 @@ pub struct PlaylistConfig {
     pub patience: Duration,
     /// How long the first request for a stream waits for its chunks and its live segments.
     pub first_wait: Duration,
-    /// How many lists are kept ready.
+    /// How many lists are kept ready; twice as many while all of them are waited for.
     pub max_lists: usize,
     /// How much memory they may take together, in bytes.
     pub max_bytes: usize,
@@ -487,7 +487,7 @@ impl Playlists {
         self.0.cancel.clone().cancelled_owned()
     }
 
-    /// How many lists are kept ready.
+    /// How many lists are kept ready; twice as many while all of them are waited for.
     pub fn count(&self) -> usize {
         self.0.entries().len()
     }
@@ -596,18 +596,23 @@ impl Shared {
         (Entry { view, ready, signals, asked, cancel }, keeper)
     }
 
-    /// Drops the lists that nobody asked for longest, but never `keep`. Those that somebody waits for come last.
+    /// Drops the lists that nobody asked for longest, but never `keep`. Those that somebody waits for stay as long as there
+    /// are no more than twice as many as there may be: else who waits would have them made again and again.
     fn make_room(&self, keep: &Key) {
         let mut entries = self.entries();
         let bytes = |entry: &Arc<Entry>| entry.signals.bytes.load(Ordering::Relaxed);
         let mut total: usize = entries.values().map(bytes).sum();
-        while entries.len() > self.config.max_lists || total > self.config.max_bytes {
+        let PlaylistConfig { max_lists, max_bytes, .. } = self.config;
+        while entries.len() > max_lists || total > max_bytes {
+            let is_over = entries.len() > max_lists.saturating_mul(2) || total > max_bytes;
             let others = entries.iter().filter(|(key, _)| *key != keep);
+            let others = others.map(|(key, entry)| (entry.is_waited_for(), key, entry));
             let Some(key) = others
-                .min_by_key(|(_, entry)| {
-                    (entry.is_waited_for(), entry.asked.load(Ordering::Relaxed))
+                .filter(|(waited_for, ..)| is_over || !waited_for)
+                .min_by_key(|(waited_for, _, entry)| {
+                    (*waited_for, entry.asked.load(Ordering::Relaxed))
                 })
-                .map(|(key, _)| key.clone())
+                .map(|(_, key, _)| key.clone())
             else {
                 return;
             };
