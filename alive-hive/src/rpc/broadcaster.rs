@@ -1,13 +1,15 @@
 //! Signs operations and puts them on a chain: [`HiveBroadcaster`].
 
+mod config;
+mod error;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::{Mutex, MutexGuard, PoisonError},
-    time::Duration,
 };
 
 use alive_core::{
-    AccountName, DEFAULT_CUSTOM_JSON_ID, Network, Op,
+    AccountName, Network, Op,
     backend::{BroadcastError, Broadcaster, Receipt},
 };
 use tokio::{
@@ -24,19 +26,19 @@ use crate::{
     signature::SignAlgorithm,
     time::TimePoint,
     transaction::{RequiredAuthorities, Tapos, Transaction},
-    validate::Invalid,
 };
 
 use super::{
-    BACKEND,
     client::{RpcClient, RpcError},
     delivery::{Delivery, End, Step, most},
     inclusion::{Finding, Proof, Search},
-    key_check::KeyRefusal,
     ledger::{Attempt, Ledger},
     node::{ChainNode, Known, is_unknown_method},
-    node_error::{NodeErrorKind, Remedy},
+    node_error::NodeErrorKind,
 };
+
+pub use config::{BroadcasterConfig, Confirm};
+pub use error::SubmitError;
 
 /// How often operations are signed anew before a submission fails. Our own limit.
 const MAX_BUILDS: u32 = 5;
@@ -44,79 +46,6 @@ const MAX_BUILDS: u32 = 5;
 const LOOKS_PER_PROOF: u32 = 8;
 /// Custom operations of one account that a block takes. Source: `spec/hive.md`, section 4.3.
 const MAX_CUSTOM_OPS: u32 = 5;
-
-/// How certain it must be that a transaction stays on the chain.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Confirm {
-    /// It is in a block that no micro-fork can replace any more. With one-block irreversibility this takes a few
-    /// seconds more, without it about a minute.
-    Irreversible,
-    /// It is in a block.
-    #[default]
-    Seen,
-}
-
-/// Settings of a [`HiveBroadcaster`].
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub struct BroadcasterConfig {
-    /// How certain it must be that a transaction stays before a submission is done.
-    pub confirm: Confirm,
-    /// The id of the custom operations of [`Broadcaster::broadcast`], at most 32 bytes.
-    pub custom_json_id: Box<str>,
-    /// How long a transaction is valid, in seconds of the chain's own time; a node keeps it waiting for an hour at
-    /// most. Source: `spec/hive.md`, section 4.3.
-    pub expiration_secs: u32,
-    /// Longest time for one submission.
-    pub patience: Duration,
-    /// Time between two looks for the transaction in a block.
-    pub poll_interval: Duration,
-}
-
-impl BroadcasterConfig {
-    /// Sets how certain it must be that a transaction stays.
-    #[must_use]
-    pub fn confirm(self, confirm: Confirm) -> Self {
-        Self { confirm, ..self }
-    }
-
-    /// Sets the id of the custom operations.
-    #[must_use]
-    pub fn custom_json_id(self, id: impl Into<Box<str>>) -> Self {
-        Self { custom_json_id: id.into(), ..self }
-    }
-
-    /// Sets how long a transaction is valid, 6 to 3600 seconds.
-    #[must_use]
-    pub fn expiration_secs(self, secs: u32) -> Self {
-        Self { expiration_secs: secs.clamp(6, 3600), ..self }
-    }
-
-    /// Sets the longest time for one submission.
-    #[must_use]
-    pub fn patience(self, patience: Duration) -> Self {
-        Self { patience, ..self }
-    }
-
-    /// Sets the time between two looks, at least a millisecond.
-    #[must_use]
-    pub fn poll_interval(self, interval: Duration) -> Self {
-        Self { poll_interval: interval.max(Duration::from_millis(1)), ..self }
-    }
-}
-
-impl Default for BroadcasterConfig {
-    fn default() -> Self {
-        Self {
-            confirm: Confirm::Seen,
-            custom_json_id: DEFAULT_CUSTOM_JSON_ID.into(),
-            expiration_secs: 60,
-            patience: Duration::from_mins(10),
-            poll_interval: Duration::from_secs(1),
-        }
-    }
-}
 
 /// Proof that operations are in a block.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -540,66 +469,6 @@ impl Broadcaster for HiveBroadcaster {
 
     fn network(&self) -> &Network {
         &self.node.network.name
-    }
-}
-
-/// Why operations are not on the chain, as far as is known.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum SubmitError {
-    /// No block took any of several transactions in time. None of them ever will be in one.
-    #[error("signed {builds} times, the transaction expired each time without a block taking it")]
-    Expired {
-        /// How often it was signed.
-        builds: u32,
-        /// What a node said to the last one.
-        source: Option<RpcError>,
-    },
-    /// The operations cannot be put into a transaction.
-    #[error("the operations cannot be put into a transaction")]
-    Invalid(#[from] Invalid),
-    /// The key may not sign for them. Nothing was sent.
-    #[error(transparent)]
-    Key(#[from] KeyRefusal),
-    /// The nodes refuse, or none answers.
-    #[error(transparent)]
-    Rpc(#[from] RpcError),
-    /// More custom operations of one account than a block takes. Nothing was sent.
-    #[error("{found} custom operations of one account, a block takes {MAX_CUSTOM_OPS}")]
-    TooManyCustomOps {
-        /// How many there are.
-        found: u32,
-    },
-    /// Time is up and it cannot be told whether a block has the transaction or will have it. Submitting the same
-    /// operations again goes on with it.
-    #[error("whether transaction {transaction_id} is on the chain cannot be told yet")]
-    Unsettled {
-        /// The transaction.
-        transaction_id: TransactionId,
-    },
-}
-
-impl SubmitError {
-    /// Whether submitting the same again may help.
-    pub fn is_transient(&self) -> bool {
-        match self {
-            Self::Expired { .. } | Self::Unsettled { .. } => true,
-            Self::Invalid(_) | Self::Key(_) | Self::TooManyCustomOps { .. } => false,
-            Self::Rpc(error) => {
-                let remedy = error.node().map(|error| error.kind().remedy());
-                error.is_transient() || remedy == Some(Remedy::Rebuild)
-            }
-        }
-    }
-
-    fn into_backend(self) -> BroadcastError {
-        let is_transient = self.is_transient();
-        let (backend, source) = (BACKEND, Box::new(self));
-        if is_transient {
-            BroadcastError::Unavailable { backend, source }
-        } else {
-            BroadcastError::Refused { backend, source }
-        }
     }
 }
 
