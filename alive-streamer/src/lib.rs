@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod config;
+mod files;
 mod folder;
 #[doc(hidden)]
 pub mod fuzzing;

@@ -18,7 +18,10 @@ use alive_core::SegmentDuration;
 use alive_playlist::{ByteRange, RecordedPart};
 use bytes::Bytes;
 
-use crate::watch::{Section, read_unchanged, state_of};
+use crate::{
+    files::{read_unchanged, state_of},
+    watch::Section,
+};
 
 /// A part of the segment that is being recorded, as it was read.
 #[derive(Clone, Debug)]

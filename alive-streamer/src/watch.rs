@@ -1,26 +1,22 @@
 //! The eyes of a session: [`Watcher`] lists the folder, reads what [`Folder`] asks for, and measures it. It blocks.
 
-use std::{
-    collections::HashMap,
-    fs::{self, File},
-    io::{self, Read as _},
-    path::{Path, PathBuf},
-    sync::Arc,
-    time::{Duration, SystemTime},
-};
+mod continuity;
+mod parts;
+
+use std::{collections::HashMap, fs, io, path::PathBuf, sync::Arc, time::Duration};
 
 use alive_core::{Recorded, SegmentDuration};
-use alive_playlist::{
-    MAX_LIST_BYTES, ReadError, Recording,
-    probe::{Break, Continuity, InitProbe, ProbeError, SegmentProbe, is_continuation, probe_ts},
-};
+use alive_playlist::probe::{ProbeError, SegmentProbe};
 use bytes::Bytes;
 use tokio::sync::Notify;
 
+use continuity::measure;
+
 use crate::{
+    files::{is_list, modified, read_list, read_unchanged, state_of, state_of_entry},
     folder::{Candidate, FileState, Folder, List, Refused, Seen, Snapshot},
     length::Evidence,
-    parts::{PartReader, ReadPart, TakenPart},
+    parts::{PartReader, TakenPart},
     progress::{Waiting, Warning},
     source::{SectionSource, Source, digest},
     wake::Wake,
@@ -37,15 +33,6 @@ const SNAPSHOT_AGE: Duration = Duration::from_secs(1);
 /// A folder in which nothing seems to have changed is looked at in full all the same when this much time has passed, and
 /// while it was changed within this time: clocks of file systems tick in steps of up to two seconds.
 const UNCHANGED_AGE: Duration = Duration::from_secs(3);
-
-/// The time by the wall clock, since 1970, as file systems stamp it.
-pub(crate) fn wall_clock() -> Duration {
-    since_1970(SystemTime::now())
-}
-
-fn since_1970(time: SystemTime) -> Duration {
-    time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default()
-}
 
 /// Looks at a recorder's folder.
 #[derive(Debug)]
@@ -246,7 +233,7 @@ impl Watcher {
         if self.wake.is_none() {
             self.wake = Wake::new(&self.path, &self.waker);
         }
-        let folder_modified = folder.modified().map(since_1970)?;
+        let folder_modified = modified(&folder)?;
         let list = self.engine.list().and_then(|name| state_of(&self.path.join(name)).ok());
         if let Some(fresh) = old
             && let Some(idle) = fresh.idle.clone()
@@ -432,137 +419,6 @@ impl Watcher {
         let section = Section { source, bytes: bytes.into(), state };
         Ok(Ok(Some(self.section.insert(section).clone())))
     }
-
-    /// The segment that they were of is whole. A recorder that is started again lists the same ones under the same numbers.
-    fn forget_parts(&mut self) {
-        if let Some(reader) = &mut self.parts {
-            *reader = PartReader::default();
-        }
-    }
-
-    /// Reads what is new of the segment that is being recorded. Nothing that fails here matters: the segment will tell.
-    fn read_parts(&mut self, parts: &mut Vec<TakenPart>) {
-        let Some(mut reader) = self.parts.take() else { return };
-        match self.read_parts_by(&mut reader, parts) {
-            Ok(true) => {}
-            Ok(false) => reader.refuse(),
-            Err(error) => tracing::debug!(%error, "a part cannot be read now"),
-        }
-        self.parts = Some(reader);
-    }
-
-    /// Whether more of this segment can be taken.
-    fn read_parts_by(
-        &mut self,
-        reader: &mut PartReader,
-        parts: &mut Vec<TakenPart>,
-    ) -> io::Result<bool> {
-        let Some(upcoming) = self.engine.upcoming() else { return Ok(true) };
-        let (number, modified) = (upcoming.number, upcoming.modified);
-        let list = upcoming.list.to_owned();
-        // Of no more than there are places for.
-        let new: Vec<_> = reader.see(upcoming).iter().take(1 << 8).cloned().collect();
-        for listed in new {
-            let section = listed.map.as_ref().map(|map| map.file_name().map(Box::from));
-            let section = match section {
-                Some(None) => return Ok(false),
-                Some(Some(name)) => self.section_of_part(name)?,
-                None => None,
-            };
-            let digest = section.as_ref().map(|section| section.source.digest);
-            if self.last_section != digest {
-                // Another section is a break.
-                return Ok(false);
-            }
-            let limit = self.max_segment_bytes;
-            let part = match reader.read(&self.path, &listed, modified, section, limit)? {
-                ReadPart::NotYet => return Ok(true),
-                ReadPart::Refused => return Ok(false),
-                ReadPart::Taken(part) => part,
-            };
-            if part.index == 0 && self.part_breaks(&part, &list, number) {
-                return Ok(false);
-            }
-            reader.taken(&listed, &part.bytes);
-            parts.push(part);
-        }
-        Ok(true)
-    }
-
-    /// The section that segments have had; a part needs the same one.
-    fn section_of_part(&mut self, name: Box<str>) -> io::Result<Option<Section>> {
-        let known = self.section.as_ref().filter(|section| section.source.name == name);
-        let state = state_of(&self.path.join(&*name))?;
-        if let Some(section) = known.filter(|section| section.state == state) {
-            return Ok(Some(section.clone()));
-        }
-        if state.size == 0 || state.size > MAX_SECTION_BYTES {
-            return Ok(None);
-        }
-        let Some(bytes) = read_unchanged(&self.path.join(&*name), state)? else { return Ok(None) };
-        let source = SectionSource { digest: digest(&bytes), name };
-        Ok(Some(Section { source, bytes: bytes.into(), state }))
-    }
-
-    /// Whether the segment of this first part does not continue the one before it. Not every track need be in a part.
-    fn part_breaks(&mut self, part: &TakenPart, list: &str, number: u64) -> bool {
-        if let Previous::File(source) = &self.previous {
-            self.previous = self.measure_again(source, part.section.as_ref(), list, number);
-        }
-        let Previous::Measured(before, length) = &self.previous else { return false };
-        let Ok(probe) = measure(part.section.as_ref(), &part.bytes) else { return false };
-        let found = is_continuation(before, *length, &probe);
-        matches!(found, Continuity::Breaks(Break::Container | Break::Time { .. } | Break::Video))
-    }
-
-    /// Whether the segment does not continue the one before it, as far as both can be measured.
-    fn breaks(
-        &mut self,
-        candidate: &Candidate,
-        section: Option<&Section>,
-        probe: Option<&SegmentProbe>,
-    ) -> bool {
-        if let Previous::File(source) = &self.previous {
-            self.previous = self.measure_again(source, section, &candidate.list, candidate.number);
-        }
-        match (&self.previous, probe) {
-            (Previous::Measured(before, length), Some(probe)) => {
-                matches!(is_continuation(before, *length, probe), Continuity::Breaks(_))
-            }
-            _ => false,
-        }
-    }
-
-    /// Measures a segment that was taken by a session before this one, if its file is still there.
-    fn measure_again(
-        &self,
-        source: &Source,
-        section: Option<&Section>,
-        list: &str,
-        number: u64,
-    ) -> Previous {
-        if source.section.as_ref() != section.map(|section| &section.source) {
-            return Previous::Unknown;
-        }
-        let follows = *source.list == *list && source.number < number;
-        let bytes = read_unchanged(&self.path.join(&*source.name), source.state);
-        let Ok(Some(bytes)) = bytes else { return Previous::Unknown };
-        match measure(section, &bytes) {
-            Ok(probe) if follows && digest(&bytes) == source.digest => match probe.duration {
-                Some(length) => Previous::Measured(Box::new(probe), length),
-                None => Previous::Unknown,
-            },
-            _ => Previous::Unknown,
-        }
-    }
-}
-
-/// Measures a segment, fragments of MP4 by what their section says.
-fn measure(section: Option<&Section>, bytes: &[u8]) -> Result<SegmentProbe, ProbeError> {
-    match section {
-        Some(section) => InitProbe::read(&section.bytes)?.probe_fragment(bytes),
-        None => probe_ts(bytes),
-    }
 }
 
 /// What became of reading a segment.
@@ -591,48 +447,4 @@ fn warning(
         }
         Ok(_) => None,
     }
-}
-
-fn is_list(name: &str) -> bool {
-    name.rsplit_once('.').is_some_and(|(_, extension)| extension.eq_ignore_ascii_case("m3u8"))
-}
-
-fn read_list(path: &Path) -> io::Result<Result<Arc<Recording>, ReadError>> {
-    let limit = u64::try_from(MAX_LIST_BYTES).unwrap_or(u64::MAX);
-    let mut bytes = Vec::new();
-    // One byte more, so that the reader refuses what is too long instead of reading a part of it.
-    File::open(path)?.take(limit.saturating_add(1)).read_to_end(&mut bytes)?;
-    Ok(Recording::read(&bytes).map(Arc::new))
-}
-
-/// The state of a regular file; `None` for anything else.
-fn state_of_entry(entry: &fs::DirEntry) -> io::Result<Option<FileState>> {
-    let metadata = entry.metadata()?;
-    metadata.is_file().then(|| state(&metadata)).transpose()
-}
-
-/// The state of a file.
-pub(crate) fn state_of(path: &Path) -> io::Result<FileState> {
-    state(&fs::metadata(path)?)
-}
-
-fn state(metadata: &fs::Metadata) -> io::Result<FileState> {
-    Ok(FileState { size: metadata.len(), modified: since_1970(metadata.modified()?) })
-}
-
-/// The bytes of a file that is as it was seen, before and after reading. `None` when it is gone or another one.
-pub(crate) fn read_unchanged(path: &Path, seen: FileState) -> io::Result<Option<Vec<u8>>> {
-    let mut file = match File::open(path) {
-        Ok(file) => file,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(error),
-    };
-    if state(&file.metadata()?)? != seen {
-        return Ok(None);
-    }
-    let mut bytes = Vec::with_capacity(usize::try_from(seen.size).unwrap_or(0));
-    file.by_ref().take(seen.size.saturating_add(1)).read_to_end(&mut bytes)?;
-    let whole = u64::try_from(bytes.len()).is_ok_and(|len| len == seen.size);
-    let unchanged = state(&file.metadata()?)? == seen && state_of(path).ok() == Some(seen);
-    Ok((whole && unchanged).then_some(bytes))
 }

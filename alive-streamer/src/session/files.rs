@@ -12,9 +12,10 @@ use bytes::Bytes;
 
 use crate::{
     config::SessionConfig,
+    files::state_of,
     journal::JournalFileError,
     source::{SectionSource, Source, digest},
-    watch::{Section, state_of},
+    watch::Section,
 };
 
 /// Which file holds which segment, as long as it is needed.

@@ -16,7 +16,10 @@ use super::{
     files::SegmentFile,
     parts::{PartContent, PartStep},
 };
-use crate::watch::{Look, Section, Watcher, wall_clock};
+use crate::{
+    files::wall_clock,
+    watch::{Look, Section, Watcher},
+};
 
 /// What came of a step.
 #[derive(Debug)]
