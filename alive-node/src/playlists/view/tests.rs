@@ -1,5 +1,5 @@
 use alive_core::{Chunk, Configure, Op};
-use alive_playlist::MediaPlaylist;
+use alive_playlist::{ListEnd, MediaPlaylist};
 
 use super::*;
 
