@@ -267,7 +267,9 @@ mod tests {
         assert_eq!(next(&mut feed).await, None, "nobody is kept waiting");
         assert_eq!(next(&mut feed).await, None);
         assert_eq!(next(&mut feed).await, Some(1));
-        let methods = methods.lock().unwrap().clone();
-        assert_eq!(methods[..5], ["subscribe", "subscribe", "list", "subscribe", "list"]);
+        let mut methods = methods.lock().unwrap().clone();
+        // Parts are asked for beside, whenever that gets its turn.
+        methods.retain(|method| *method != "subscribe_parts");
+        assert_eq!(methods, ["subscribe", "subscribe", "list", "subscribe", "list"]);
     }
 }
