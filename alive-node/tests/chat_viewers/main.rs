@@ -11,7 +11,9 @@
 #[path = "../node/chatters.rs"]
 #[expect(dead_code, reason = "the tests of the routes need more of it")]
 mod chatters;
+#[path = "../made/process.rs"]
 mod process;
+mod served;
 #[path = "../node/support.rs"]
 #[expect(dead_code, reason = "the tests of the lists need more of it")]
 mod support;
@@ -98,7 +100,7 @@ async fn listen(address: SocketAddr, start: Instant, heard: Arc<Semaphore>) -> V
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "takes half a minute and 4,000 sockets; figures only in release"]
 async fn two_thousand_visitors_hear_fifty_messages_a_second() {
-    let node = Process::start();
+    let (node, _) = Process::start("served::is_a_node_with_a_chat");
     let address = node.address();
     let before_kib = node.resident_kib();
     let (start, joined) = (Instant::now(), Arc::new(Semaphore::new(0)));

@@ -12,6 +12,9 @@
 
 mod http;
 mod memory;
+#[path = "../made/process.rs"]
+#[expect(dead_code, reason = "the visitors of a chat need more of it")]
+mod process;
 mod random;
 mod served;
 mod viewers;

@@ -1,10 +1,8 @@
 //! The process under load: [`Served`] starts it, [`is_a_node_under_load`] is what it does.
 
 use std::{
-    env,
-    io::{BufRead as _, BufReader, Write as _},
+    io::Write as _,
     net::SocketAddr,
-    process::{Child, Command, Stdio},
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -28,6 +26,8 @@ use alive_playlist::ListSettings;
 use alive_storage::DiskStorage;
 use bytes::Bytes;
 
+use crate::process::{self, Process};
+
 /// Who streams.
 pub(crate) const STREAMER: &str = "alice";
 /// How long a segment is, in bytes.
@@ -37,8 +37,6 @@ pub(crate) const SEGMENT_BYTES: usize = 8 << 10;
 #[global_allocator]
 static ALLOCATOR: cap::Cap<mimalloc::MiMalloc> = cap::Cap::new(mimalloc::MiMalloc, usize::MAX);
 
-/// Tells a process of this test's binary that it is the one under load.
-const VARIABLE: &str = "ALIVE_NODE_LOAD_TEST";
 /// The time between two segments. They say that they take a second, so that it passes tenfold.
 const INTERVAL: Duration = Duration::from_millis(100);
 /// Segments of a chunk, and chunks of a stream; then the next one begins.
@@ -57,24 +55,13 @@ const WORDS: Duration = Duration::from_millis(100);
 
 /// A node under load. It ends when this is dropped.
 pub(crate) struct Served {
-    child: Child,
-    address: SocketAddr,
+    process: Process,
     heap: Arc<AtomicU64>,
 }
 
 impl Served {
     pub(crate) fn start() -> Self {
-        let mut child = Command::new(env::current_exe().unwrap())
-            .args(["--exact", "served::is_a_node_under_load", "--nocapture", "--test-threads=1"])
-            .env(VARIABLE, "1")
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        let mut lines = lines.map_while(Result::ok);
-        // The harness has begun the line with the name of the test.
-        let address = lines.find_map(|line| line.split_once("address ")?.1.parse().ok()).unwrap();
+        let (process, lines) = Process::start("served::is_a_node_under_load");
         let heap = Arc::<AtomicU64>::default();
         let said = Arc::clone(&heap);
         std::thread::spawn(move || {
@@ -82,11 +69,11 @@ impl Served {
                 said.store(bytes, Ordering::Relaxed);
             }
         });
-        Self { child, address, heap }
+        Self { process, heap }
     }
 
-    pub(crate) fn id(&self) -> u32 {
-        self.child.id()
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.process.address()
     }
 
     /// How many bytes it has allocated and not freed.
@@ -94,23 +81,16 @@ impl Served {
         self.heap.load(Ordering::Relaxed)
     }
 
-    pub(crate) fn address(&self) -> SocketAddr {
-        self.address
-    }
-}
-
-impl Drop for Served {
-    fn drop(&mut self) {
-        drop(self.child.stdin.take());
-        drop(self.child.kill());
-        drop(self.child.wait());
+    /// How many bytes it takes of the machine.
+    pub(crate) fn resident(&self) -> u64 {
+        self.process.resident_kib() << 10
     }
 }
 
 /// Does nothing unless it runs in the process that is under load.
 #[test]
 fn is_a_node_under_load() {
-    if env::var_os(VARIABLE).is_none() {
+    if !process::is_node() {
         return;
     }
     // As the program does.
@@ -120,11 +100,6 @@ fn is_a_node_under_load() {
 }
 
 async fn serve() {
-    // When the other process is gone, however it went, nobody holds the other end.
-    std::thread::spawn(|| {
-        let _ = std::io::stdin().lines().count();
-        std::process::exit(0);
-    });
     let folder = tempfile::tempdir().unwrap();
     let store = SqliteStore::open(folder.path().join("index.sqlite")).unwrap();
     let content = DiskStorage::open_dir(folder.path().join("content")).unwrap();
@@ -156,7 +131,7 @@ async fn serve() {
     streamer.block(&[configure(0)]);
     // Whoever comes finds a stream.
     events.recv().await.unwrap();
-    writeln!(std::io::stdout(), "address {}", node.address()).unwrap();
+    process::say_address(node.address());
     tokio::spawn(async {
         let mut words = tokio::time::interval(WORDS);
         loop {

@@ -5,7 +5,7 @@ use std::{fs, path::Path, time::Duration};
 
 use alive_core::{
     ContentId, Quality, Renditions, Segment, SegmentDuration, Timestamp,
-    backend::{LiveCache as _, LivePart, LiveSegment, Storage as _},
+    backend::{LiveCache as _, LivePart, Storage as _},
 };
 use alive_node::NodeConfig;
 use alive_playlist::MediaPlaylist;
@@ -13,10 +13,10 @@ use rstest::rstest;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use super::{Player, ffmpeg, gstreamer, mpv, play, recorded};
+use super::{Player, announce, begin, behind_a_gateway, ffmpeg, finish, gstreamer, mpv, recorded};
 use crate::{
     driver::Browser,
-    stage::{OtherGateway, Stage, push_fragment, short_parts},
+    stage::{Stage, push_fragment, short_parts},
     support::{config, configure, end, stream_id},
 };
 
@@ -88,9 +88,7 @@ impl Recording {
     async fn announce(&self, stage: &Stage, number: usize) {
         let mut renditions = Renditions::default();
         renditions.insert_section(Quality::Src, self.section);
-        let at = Timestamp::from_unix_secs(1_700_000_000);
-        let live = LiveSegment { segment: self.segments[number].0, renditions, at };
-        stage.bench.live.push(&stream_id(), live).await.unwrap();
+        announce(stage, self.segments[number].0, renditions).await;
     }
 }
 
@@ -173,26 +171,17 @@ async fn a_browser_plays_parts_before_their_segment_is_whole_and_checks_each() {
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs mpv, GStreamer and ffmpeg"]
 async fn who_knows_no_parts_shows_every_frame_of_the_segments(#[case] player: Player) {
-    let content = alive_storage::MemoryStorage::default();
-    let gateway = OtherGateway::honest(&content).await;
-    let mut config = short();
-    config.playlists.list = config.playlists.list.gateway(gateway.url().parse().unwrap());
-    let mut stage = Stage::over(config, content, None).await;
+    let (mut stage, gateway) = behind_a_gateway(2).await;
     let recording = Recording::new(&stage, 12, "320x180").await;
     stage.bench.block(&[vec![configure()], recording.pushes(0..3)].concat()).await;
     stage.bench.list_until("/stream/alice/s", |list| list.listed().len() == 3).await;
-    let playing = tokio::spawn(play(player, stage.url("/stream/alice/s.m3u8")));
-    while gateway.asked() == 0 && !playing.is_finished() {
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    let playing = begin(player, stage.url("/stream/alice/s.m3u8"), &gateway).await;
     for number in 3..recording.segments.len() {
         recording.announce_parts(&stage, number, 0..PARTS).await;
         let list = stage.bench.get("/stream/alice/s.m3u8").await;
         assert!(list.text().contains("#EXT-X-PART:"), "{}", list.text());
         recording.announce(&stage, number).await;
     }
-    assert!(!playing.is_finished(), "the player gave up before the stream had ended");
-    let count = recording.segments.len();
-    stage.bench.block(&[recording.pushes(3..count), vec![end()]].concat()).await;
-    assert_eq!(playing.await.unwrap(), recorded(recording.folder.path()));
+    let last = recording.pushes(3..recording.segments.len());
+    assert_eq!(finish(&mut stage, last, playing).await, recorded(recording.folder.path()));
 }

@@ -8,10 +8,11 @@ use std::{
 };
 
 use alive_core::{
-    Quality, Renditions, Timestamp,
+    Quality, Renditions, Segment, Timestamp,
     backend::{LiveCache as _, LiveSegment},
 };
 use rstest::rstest;
+use tokio::task::JoinHandle;
 
 use crate::{
     stage::{
@@ -84,6 +85,43 @@ async fn play(player: Player, url: String) -> usize {
     tokio::task::spawn_blocking(move || player(&url)).await.unwrap()
 }
 
+/// A stage whose lists have a target duration, and segments at a gateway that tells whether somebody plays them.
+async fn behind_a_gateway(target_seconds: u32) -> (Stage, OtherGateway) {
+    let content = alive_storage::MemoryStorage::default();
+    let gateway = OtherGateway::honest(&content).await;
+    let mut config = config();
+    config.playlists.list = config
+        .playlists
+        .list
+        .target_seconds(target_seconds.try_into().unwrap())
+        .gateway(gateway.url().parse().unwrap());
+    (Stage::over(config, content, None).await, gateway)
+}
+
+/// Starts a player, and waits until it asks for segments.
+async fn begin(player: Player, url: String, gateway: &OtherGateway) -> JoinHandle<usize> {
+    let playing = tokio::spawn(play(player, url));
+    while gateway.asked() == 0 && !playing.is_finished() {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    playing
+}
+
+/// Announces a segment over the live layer.
+async fn announce(stage: &Stage, segment: Segment, renditions: Renditions) {
+    let at = Timestamp::from_unix_secs(1_700_000_000);
+    let live = LiveSegment { segment, renditions, at };
+    stage.bench.live.push(&stream_id(), live).await.unwrap();
+}
+
+/// Ends the stream with its last pushes, and tells how many frames the player has shown, which may not have ended before.
+async fn finish(stage: &mut Stage, pushes: Vec<String>, playing: JoinHandle<usize>) -> usize {
+    assert!(!playing.is_finished(), "the player gave up before the stream had ended");
+    stage.bench.block(&pushes).await;
+    stage.bench.block(&[end()]).await;
+    playing.await.unwrap()
+}
+
 #[rstest]
 #[case::mpv(mpv)]
 #[case::gstreamer(gstreamer)]
@@ -123,15 +161,7 @@ async fn a_recording_of_several_renditions_is_shown_whole(#[case] player: Player
 async fn a_live_stream_is_shown_to_its_end(#[case] player: Player, #[case] path: &'static str) {
     let folder = tempfile::tempdir().unwrap();
     short_segments(folder.path(), 8);
-    let content = alive_storage::MemoryStorage::default();
-    let gateway = OtherGateway::honest(&content).await;
-    let mut config = config();
-    config.playlists.list = config
-        .playlists
-        .list
-        .target_seconds(1.try_into().unwrap())
-        .gateway(gateway.url().parse().unwrap());
-    let mut stage = Stage::over(config, content, None).await;
+    let (mut stage, gateway) = behind_a_gateway(1).await;
     let segments = stage.record(folder.path()).await;
     let low = segments.clone();
     let renditions = [("src", segments), ("240", low)];
@@ -141,24 +171,16 @@ async fn a_live_stream_is_shown_to_its_end(#[case] player: Player, #[case] path:
     stage.bench.block(&payloads).await;
     stage.bench.list_until("/stream/alice/s", |list| list.listed().len() == 3).await;
 
-    let playing = tokio::spawn(play(player, stage.url(path)));
-    while gateway.asked() == 0 && !playing.is_finished() {
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    let playing = begin(player, stage.url(path), &gateway).await;
     // The rest comes over the live layer first, a segment at a time, as a recorder closes them.
     for segment in &renditions[0].1[3..] {
-        let mut quality = Renditions::default();
-        quality.insert(Quality::P240, segment.content);
-        let at = Timestamp::from_unix_secs(1_700_000_000);
-        let live = LiveSegment { segment: *segment, renditions: quality, at };
-        stage.bench.live.push(&stream_id(), live).await.unwrap();
+        let mut low = Renditions::default();
+        low.insert(Quality::P240, segment.content);
+        announce(&stage, *segment, low).await;
         tokio::time::sleep(Duration::from_millis(500)).await;
     }
-    assert!(!playing.is_finished(), "the player gave up before the stream had ended");
     let last: Vec<_> = (3..8).map(|number| push(number, &renditions)).collect();
-    stage.bench.block(&last).await;
-    stage.bench.block(&[end()]).await;
-    assert_eq!(playing.await.unwrap(), recorded(folder.path()));
+    assert_eq!(finish(&mut stage, last, playing).await, recorded(folder.path()));
 }
 
 /// ffmpeg itself, which decodes everything and counts.
@@ -182,15 +204,7 @@ fn ffmpeg(url: &str) -> usize {
 async fn fragments_are_shown_whole_live_and_as_an_archive(#[case] player: Player) {
     let folder = tempfile::tempdir().unwrap();
     short_fragments(folder.path(), 8, "320x180");
-    let content = alive_storage::MemoryStorage::default();
-    let gateway = OtherGateway::honest(&content).await;
-    let mut config = config();
-    config.playlists.list = config
-        .playlists
-        .list
-        .target_seconds(1.try_into().unwrap())
-        .gateway(gateway.url().parse().unwrap());
-    let mut stage = Stage::over(config, content, None).await;
+    let (mut stage, gateway) = behind_a_gateway(1).await;
     let segments = stage.record(folder.path()).await;
     let section = stage.section(folder.path()).await;
     let pushes = |from: usize, to: usize| -> Vec<_> {
@@ -200,23 +214,15 @@ async fn fragments_are_shown_whole_live_and_as_an_archive(#[case] player: Player
     stage.bench.block(&payloads).await;
     stage.bench.list_until("/stream/alice/s", |list| list.listed().len() == 3).await;
 
-    let playing = tokio::spawn(play(player, stage.url("/stream/alice/s.m3u8")));
-    while gateway.asked() == 0 && !playing.is_finished() {
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    let playing = begin(player, stage.url("/stream/alice/s.m3u8"), &gateway).await;
     for segment in &segments[3..] {
         let mut renditions = Renditions::default();
         renditions.insert_section(Quality::Src, section);
-        let at = Timestamp::from_unix_secs(1_700_000_000);
-        let live = LiveSegment { segment: *segment, renditions, at };
-        stage.bench.live.push(&stream_id(), live).await.unwrap();
+        announce(&stage, *segment, renditions).await;
         tokio::time::sleep(Duration::from_millis(500)).await;
     }
-    assert!(!playing.is_finished(), "the player gave up before the stream had ended");
-    stage.bench.block(&pushes(3, segments.len())).await;
-    stage.bench.block(&[end()]).await;
     let frames = recorded(folder.path());
-    assert_eq!(playing.await.unwrap(), frames);
+    assert_eq!(finish(&mut stage, pushes(3, segments.len()), playing).await, frames);
     assert_eq!(play(player, stage.url("/stream/alice/s.m3u8")).await, frames);
 }
 
