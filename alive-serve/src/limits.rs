@@ -1,3 +1,5 @@
+//! What clients of a server may take: [`Limits`].
+
 use std::time::Duration;
 
 /// What clients of a server may take.

@@ -1,3 +1,5 @@
+//! Connections of a listener, each within its limits, until all is told to stop: [`serve`].
+
 use std::{convert::Infallible, io::ErrorKind, net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::{

@@ -1,4 +1,4 @@
-//! A PostgreSQL server of a test's own: a folder, a Unix socket, no network.
+//! A PostgreSQL server of a test's own: a folder, and a Unix socket; a port only where its options say so.
 
 use std::{
     fs,
