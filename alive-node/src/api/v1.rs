@@ -85,7 +85,8 @@ pub(super) async fn list_events(State(api): State<Arc<Api>>, path: Path, uri: Ur
     };
     // The list as it is comes first, so that nothing is missed.
     let first = once(ready(list_event(watched.playlist())));
-    let changes = Some(watched.changes()).filter(|_| !watched.playlist().ended);
+    let ended = watched.playlist().ended;
+    let changes = Some(watched.changes()).filter(|_| !ended);
     let later = unfold(changes, |changes| async move {
         let mut changes = changes?;
         let playlist = changes.next().await?;

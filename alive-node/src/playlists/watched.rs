@@ -5,8 +5,6 @@ use std::{sync::Arc, time::Duration};
 use alive_core::{ContentId, GatewayUrl, Network, Quality, Segment, Seq, StreamId, StreamInfo};
 use alive_playlist::{Portion, Readiness, ReloadRequest};
 
-use tokio::sync::watch;
-
 use super::{Entry, Health, Key, ListText, Playlist, PlaylistError, Playlists, lock, text::Form};
 
 /// A list that somebody asked for.
@@ -162,9 +160,9 @@ impl Watched {
         }
     }
 
-    /// What becomes of the list after what it was here.
-    pub(crate) fn changes(&self) -> Changes {
-        Changes { ready: self.entry.ready.clone(), last: Arc::clone(&self.playlist) }
+    /// What becomes of the list after what it is here.
+    pub(crate) fn changes(self) -> Changes {
+        Changes(self)
     }
 
     /// What the list lacks, and why.
@@ -174,24 +172,35 @@ impl Watched {
     }
 }
 
-/// What becomes of a list.
+/// What becomes of a list. Who follows it waits for it: it is one of the last to make room.
 #[derive(Debug)]
-pub(crate) struct Changes {
-    ready: watch::Receiver<Option<Arc<Playlist>>>,
-    last: Arc<Playlist>,
-}
+pub(crate) struct Changes(Watched);
 
 impl Changes {
-    /// The list after its next change, of its parts alone not; `None` when the stream is gone, or the list had to make room.
+    /// The wait before a list that had to make room is asked for again, so that too many that are followed do not push each
+    /// other out without end.
+    const PAUSE: Duration = Duration::from_secs(1);
+
+    /// The list after its next change, of its parts alone not; `None` when the stream is gone, or there are too many lists.
     pub(crate) async fn next(&mut self) -> Option<Arc<Playlist>> {
-        let is_new = |now: &Option<Arc<Playlist>>| {
-            now.as_ref().is_none_or(|now| {
-                !Arc::ptr_eq(now, &self.last) && !now.differs_in_parts_only(&self.last)
-            })
-        };
-        let playlist = self.ready.wait_for(is_new).await.ok()?.clone()?;
-        self.last = Arc::clone(&playlist);
-        Some(playlist)
+        let Self(watched) = self;
+        loop {
+            let last = Arc::clone(&watched.playlist);
+            let is_new =
+                |now: &Arc<Playlist>| !Arc::ptr_eq(now, &last) && !now.differs_in_parts_only(&last);
+            let mut ready = watched.entry.ready.clone();
+            let found = ready.wait_for(|now| now.as_ref().is_some_and(is_new)).await;
+            if let Some(playlist) = found.ok().and_then(|found| found.clone()) {
+                watched.playlist = playlist;
+                return Some(Arc::clone(&watched.playlist));
+            }
+            tokio::time::sleep(Self::PAUSE).await;
+            *watched = watched.again().await.ok()?;
+            // What it has become meanwhile.
+            if is_new(&watched.playlist) && *watched.playlist != *last {
+                return Some(Arc::clone(&watched.playlist));
+            }
+        }
     }
 }
 

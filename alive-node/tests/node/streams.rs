@@ -3,7 +3,7 @@
 use std::{fs, path::Path};
 
 use alive_core::{ContentId, Segment, backend::SharedStorage, memory::MemoryStorage};
-use alive_node::{Backends, SharedContentReader};
+use alive_node::{Backends, PlaylistConfig, SharedContentReader};
 use alive_playlist::MultivariantPlaylist;
 use serde_json::{Value, json};
 use tokio::{
@@ -171,6 +171,10 @@ impl Listener {
     async fn next(&mut self) -> Option<(String, Value)> {
         let mut name = String::new();
         while let Ok(Some(line)) = self.0.next_line().await {
+            // The chunk of no bytes is the end of the answer; the connection stays.
+            if line == "0" {
+                return None;
+            }
             if let Some(event) = line.strip_prefix("event: ") {
                 name = event.to_owned();
             } else if let Some(data) = line.strip_prefix("data: ") {
@@ -202,6 +206,28 @@ async fn events_of_a_list_tell_its_segments_and_its_end() {
         }
     };
     assert_eq!(last["segments"], json!(1));
+    assert_eq!(listener.next().await, None, "nothing follows the end");
+}
+
+#[tokio::test]
+async fn events_of_a_list_go_on_when_it_had_to_make_room() {
+    // Room for one list alone, whoever waits for others.
+    let config = config().playlists(PlaylistConfig::default().max_bytes(1));
+    let mut bench = Bench::with(config).await;
+    let all = segments(0..3);
+    let other = push_segment(0, &all[0]).replace(r#""s""#, r#""t""#);
+    let payloads = [configure(), configure().replace(r#""s""#, r#""t""#), other];
+    bench.block(&payloads).await;
+    let mut listener = Listener::start(&bench, "/v1/streams/alice/s/events").await;
+    assert_eq!(listener.next().await.unwrap().1["segments"], json!(0));
+    for count in 1..=all.len() {
+        bench.list_until("/stream/alice/t", |list| list.listed().len() == 1).await;
+        bench.live(&all[count - 1..count]).await;
+        assert_eq!(listener.next().await.unwrap().1["segments"], json!(count));
+    }
+    bench.list_until("/stream/alice/t", |list| list.listed().len() == 1).await;
+    bench.block(&[end()]).await;
+    assert_eq!(listener.next().await.unwrap().1["ended"], json!(true));
     assert_eq!(listener.next().await, None, "nothing follows the end");
 }
 
