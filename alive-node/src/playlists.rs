@@ -32,7 +32,9 @@ use alive_core::{
     backend::{SharedLiveCache, SharedStreamStore, StoreError},
 };
 use moka::future::Cache;
-use tokio::sync::{Notify, Semaphore, broadcast, broadcast::error::RecvError, watch};
+use tokio::sync::{
+    Notify, OwnedSemaphorePermit, Semaphore, broadcast, broadcast::error::RecvError, watch,
+};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
@@ -92,6 +94,8 @@ struct Shared {
     forms: Cache<Form, Arc<ListText>>,
     /// Forms that are made beside each other.
     renders: Arc<Semaphore>,
+    /// Lists that are made beside each other.
+    making: Arc<Semaphore>,
     /// Counts requests, to know which list nobody asked for longest.
     requests: AtomicU64,
     /// Whether any list was ever of a stream that has names on other networks.
@@ -131,9 +135,13 @@ impl Entry {
         ready.wait_for(Option::is_some).await.ok()?.clone()
     }
 
-    /// Whether it is still being made, or a request is under way that holds it: most of them wait for a segment.
+    fn is_being_made(&self) -> bool {
+        self.ready.borrow().is_none()
+    }
+
+    /// Whether a request is under way that holds it: most of them wait for a segment.
     fn is_waited_for(self: &Arc<Self>) -> bool {
-        Arc::strong_count(self) > 1 || self.ready.borrow().is_none()
+        Arc::strong_count(self) > 1
     }
 }
 
@@ -161,6 +169,8 @@ impl Playlists {
     const TRIES: usize = 3;
     /// How many forms are made beside each other; each keeps a core busy.
     const RENDERS: usize = 4;
+    /// How long a request waits while as many lists are being made as there may be.
+    const ROOM_WAIT: Duration = Duration::from_secs(10);
 
     /// Makes lists from what the store and the resolver know, and from the live cache if there is one. With `presence`
     /// they tell which of their segments are not here.
@@ -177,6 +187,7 @@ impl Playlists {
         Self(Arc::new(Shared {
             forms: text::forms(config.max_form_bytes),
             renders: Arc::new(Semaphore::new(Self::RENDERS)),
+            making: Arc::new(Semaphore::new(config.max_lists.min(Semaphore::MAX_PERMITS))),
             store,
             live,
             resolver,
@@ -279,6 +290,13 @@ impl Shared {
     }
 
     async fn create(self: &Arc<Self>, key: &Key) -> Result<Arc<Entry>, PlaylistError> {
+        let room = Arc::clone(&self.making).acquire_owned();
+        let room = tokio::time::timeout(Playlists::ROOM_WAIT, room).await;
+        let Ok(Ok(room)) = room else { return Err(PlaylistError::Overloaded) };
+        // Others may have waited for the same one.
+        if let Some(entry) = self.find(key) {
+            return Ok(entry);
+        }
         let signals = Arc::<Signals>::default();
         let told = self.read(&key.stream, &signals).await?;
         let told = told.ok_or_else(|| PlaylistError::NoStream(key.stream.clone()))?;
@@ -286,7 +304,7 @@ impl Shared {
         if quality != Quality::Src && !told.has(quality) {
             return Err(PlaylistError::NoQuality(quality));
         }
-        let (entry, keeper) = self.entry(key, told, signals);
+        let (entry, keeper) = self.entry(key, told, signals, room);
         let entry = match self.entries().entry(key.clone()) {
             // Somebody was faster.
             std::collections::hash_map::Entry::Occupied(other) => {
@@ -313,7 +331,13 @@ impl Shared {
         Told::read(&self.store, id, expect).await
     }
 
-    fn entry(self: &Arc<Self>, key: &Key, told: Told, signals: Arc<Signals>) -> (Entry, Keeper) {
+    fn entry(
+        self: &Arc<Self>,
+        key: &Key,
+        told: Told,
+        signals: Arc<Signals>,
+        room: OwnedSemaphorePermit,
+    ) -> (Entry, Keeper) {
         let config = &self.config;
         let network = key.stream.network.clone();
         let (patience, list) = (config.patience, config.list.clone());
@@ -328,14 +352,16 @@ impl Shared {
             Arc::clone(&view),
             Arc::clone(&signals),
             publish,
+            room,
         );
         let asked = self.requests.fetch_add(1, Ordering::Relaxed).into();
         let cancel = self.cancel.child_token();
         (Entry { view, ready, signals, asked, cancel }, keeper)
     }
 
-    /// Drops the lists that nobody asked for longest, but never `keep`. Those that somebody waits for stay as long as there
-    /// are no more than twice as many as there may be: else who waits would have them made again and again.
+    /// Drops the lists that nobody asked for longest, but never `keep`, nor those that are being made. Those that somebody
+    /// waits for stay as long as there are no more than twice as many as there may be: else who waits would have them made
+    /// again and again.
     fn make_room(&self, keep: &Key) {
         let mut entries = self.entries();
         let bytes = |entry: &Arc<Entry>| entry.signals.bytes.load(Ordering::Relaxed);
@@ -343,7 +369,7 @@ impl Shared {
         let PlaylistConfig { max_lists, max_bytes, .. } = self.config;
         while entries.len() > max_lists || total > max_bytes {
             let is_over = entries.len() > max_lists.saturating_mul(2) || total > max_bytes;
-            let others = entries.iter().filter(|(key, _)| *key != keep);
+            let others = entries.iter().filter(|(key, list)| *key != keep && !list.is_being_made());
             let others = others.map(|(key, entry)| (entry.is_waited_for(), key, entry));
             let Some(key) = others
                 .filter(|(waited_for, ..)| is_over || !waited_for)

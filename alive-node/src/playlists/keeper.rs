@@ -10,7 +10,10 @@ use alive_core::{
     ChunkContent, ContentId, Network, Quality, Segment, Timestamp, backend::LiveSegment,
 };
 use futures_util::future::select_all;
-use tokio::{sync::watch, time::Instant};
+use tokio::{
+    sync::{OwnedSemaphorePermit, watch},
+    time::Instant,
+};
 use tokio_util::task::AbortOnDropHandle;
 
 use super::{Key, Playlist, Shared, Signals, View, checker::Checker, lock, view::LiveSource};
@@ -34,6 +37,8 @@ pub(super) struct Keeper {
     live: Vec<Feed>,
     /// What is known of the chunks that the next update needs, while some are lacking. The resolver may forget them.
     held: HashMap<ContentId, ChunkContent>,
+    /// Its place among the lists that are being made.
+    making: Option<OwnedSemaphorePermit>,
 }
 
 /// The live cache's segments under one name.
@@ -60,11 +65,13 @@ impl Keeper {
         view: Arc<Mutex<View>>,
         signals: Arc<Signals>,
         publish: watch::Sender<Option<Arc<Playlist>>>,
+        making: OwnedSemaphorePermit,
     ) -> Self {
         // The stream may have changed since it was read, before anybody knew of this list.
         signals.stream.notify_one();
         let held = HashMap::new();
-        Self { shared, key, view, signals, publish, live: Vec::new(), held }
+        let making = Some(making);
+        Self { shared, key, view, signals, publish, live: Vec::new(), held, making }
     }
 
     /// Keeps the list ready until the stream is gone.
@@ -77,6 +84,7 @@ impl Keeper {
         self.first_look(deadline).await;
         loop {
             self.publish();
+            self.making = None;
             match self.woken().await {
                 Woken::Stream => {
                     if !self.reload().await {

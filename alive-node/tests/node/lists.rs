@@ -12,6 +12,7 @@ use alive_core::{
     testing::{Call, Fault, Flaky},
 };
 use alive_node::{NodeConfig, PlaylistConfig};
+use futures_util::future::join_all;
 use serde_json::json;
 
 const LIST: &str = "/stream/alice/s";
@@ -265,6 +266,27 @@ async fn a_list_that_is_being_made_does_not_make_room_for_others() {
         waited = bench.get(LIST) => assert_eq!(waited.status, 200),
         () = crowd => {}
     }
+}
+
+#[tokio::test]
+async fn who_asks_for_more_lists_at_once_than_there_may_be_gets_them_all() {
+    let storage = MemoryStorage::default();
+    let hangs = Flaky::new(storage.clone(), |_: Call| Fault::Hang);
+    let lists = PlaylistConfig::default().max_lists(2).first_wait(Duration::from_millis(300));
+    let config = config().playlists(lists);
+    let mut bench = Bench::over(config, storage, SharedStorage::new(hangs), |b| b).await;
+    let chunk = bench.chunk(&segments(0..1)).await;
+    let streams: Vec<_> = (0..8).map(|n| format!("s{n}")).collect();
+    let payloads = streams.iter().flat_map(|link| {
+        [configure(), push(0, chunk)]
+            .map(|payload| payload.replace(r#""s""#, &format!("\"{link}\"")))
+    });
+    bench.block(&payloads.collect::<Vec<_>>()).await;
+    let paths: Vec<_> = streams.iter().map(|link| format!("/stream/alice/{link}")).collect();
+    for answer in join_all(paths.iter().map(|path| bench.get(path))).await {
+        assert_eq!(answer.status, 200, "{}", answer.text());
+    }
+    assert!(bench.node.playlists().count() <= 4);
 }
 
 #[tokio::test]
