@@ -2,72 +2,29 @@
 #![cfg(test)]
 #![cfg(all(feature = "client", feature = "relay"))]
 
+mod sockets;
+
 use std::time::Duration;
 
 use alive_db::gun::{
-    Anyone, Counts, Delta, IntakeLimits, LinkLimits, Peer, PeerConfig, PutError, Query, Relay,
-    RelayLimits,
+    Anyone, Delta, IntakeLimits, LinkLimits, Peer, PeerConfig, PutError, Query, Relay, RelayLimits,
 };
-use futures_util::{SinkExt as _, StreamExt as _};
+use futures_util::SinkExt as _;
 use serde_json::{Value, json};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::{TcpListener, TcpStream},
     time::{Instant, sleep, timeout},
 };
-use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async, tungstenite::Message};
+use tokio_tungstenite::{connect_async, tungstenite::Message};
 
-const DEADLINE: Duration = Duration::from_secs(30);
-
-type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
+use sockets::{DEADLINE, closed, connect, next, say, until};
 
 async fn relay(config: PeerConfig, limits: RelayLimits) -> (Peer, Relay) {
     let peer = Peer::start(config, Anyone).unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let relay = Relay::start(&peer, listener, limits).unwrap();
     (peer, relay)
-}
-
-async fn connect(relay: &Relay) -> Socket {
-    let url = format!("ws://{}/gun", relay.address());
-    let (mut socket, _) = timeout(DEADLINE, connect_async(url)).await.unwrap().unwrap();
-    assert_eq!(next(&mut socket).await["dam"], "?");
-    socket
-}
-
-async fn next(socket: &mut Socket) -> Value {
-    loop {
-        match timeout(DEADLINE, socket.next()).await.unwrap().unwrap().unwrap() {
-            Message::Text(text) => return serde_json::from_str(&text).unwrap(),
-            Message::Close(_) => panic!("closed"),
-            _ => {}
-        }
-    }
-}
-
-/// Reads to the end of a connection; the reason of its close.
-async fn closed(socket: &mut Socket) -> Option<String> {
-    let reading = async {
-        while let Some(Ok(message)) = socket.next().await {
-            if let Message::Close(Some(frame)) = message {
-                return Some(frame.reason.to_string());
-            }
-        }
-        None
-    };
-    timeout(DEADLINE, reading).await.unwrap()
-}
-
-async fn say(socket: &mut Socket, text: impl Into<String>) {
-    socket.send(Message::text(text.into())).await.unwrap();
-}
-
-async fn until(peer: &Peer, holds: impl Fn(&Counts) -> bool) {
-    let deadline = Instant::now() + DEADLINE;
-    while !holds(&peer.counts()) {
-        assert!(Instant::now() < deadline, "still {:?}", peer.counts());
-        sleep(Duration::from_millis(5)).await;
-    }
 }
 
 #[tokio::test]

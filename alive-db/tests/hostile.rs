@@ -2,17 +2,19 @@
 #![cfg(test)]
 #![cfg(all(feature = "client", feature = "relay"))]
 
+mod sockets;
+
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use alive_db::{
     gun::{
-        Counts, Delta, DropReason, GraphLimits, IntakeLimits, NodeDelta, Peer, PeerConfig, Query,
-        Relay, RelayLimits, Value as GunValue,
+        Delta, DropReason, GraphLimits, IntakeLimits, NodeDelta, Peer, PeerConfig, Query, Relay,
+        RelayLimits, Value as GunValue,
     },
     json::Text,
     sea::{KeyPair, UserSpace, sign_node},
 };
-use futures_util::{SinkExt as _, StreamExt as _};
+use futures_util::SinkExt as _;
 use rstest::rstest;
 use serde_json::{Value, json};
 use tokio::{
@@ -20,42 +22,15 @@ use tokio::{
     net::{TcpListener, TcpStream},
     time::{Instant, sleep, timeout},
 };
-use tokio_tungstenite::{
-    MaybeTlsStream, WebSocketStream, connect_async,
-    tungstenite::{Bytes, Message},
-};
+use tokio_tungstenite::tungstenite::{Bytes, Message};
 
-const DEADLINE: Duration = Duration::from_secs(30);
-
-type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
+use sockets::{DEADLINE, Socket, closed, connect, next, say, until};
 
 async fn relay(config: PeerConfig) -> (Peer, Relay) {
     let peer = Peer::start(config, UserSpace::default()).unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let relay = Relay::start(&peer, listener, RelayLimits::default()).unwrap();
     (peer, relay)
-}
-
-async fn connect(relay: &Relay) -> Socket {
-    let url = format!("ws://{}/gun", relay.address());
-    let (mut socket, _) = timeout(DEADLINE, connect_async(url)).await.unwrap().unwrap();
-    assert_eq!(next(&mut socket).await["dam"], "?");
-    socket
-}
-
-/// The next message; a batch of one counts as one.
-async fn next(socket: &mut Socket) -> Value {
-    loop {
-        match timeout(DEADLINE, socket.next()).await.unwrap().unwrap().unwrap() {
-            Message::Text(text) => return serde_json::from_str(&text).unwrap(),
-            Message::Close(frame) => panic!("closed: {frame:?}"),
-            _ => {}
-        }
-    }
-}
-
-async fn say(socket: &mut Socket, message: &Value) {
-    socket.send(Message::text(message.to_string())).await.unwrap();
 }
 
 /// Says something and gives the answer to it.
@@ -67,31 +42,6 @@ async fn ask(socket: &mut Socket, message: &Value) -> Value {
         if let Some(answer) = all.into_iter().find(|answer| answer["@"] == message["#"]) {
             return answer;
         }
-    }
-}
-
-/// Reads to the end of a connection; the reason of its close.
-async fn closed(socket: &mut Socket) -> Option<String> {
-    let reading = async {
-        while let Some(Ok(message)) = socket.next().await {
-            if let Message::Close(Some(frame)) = message {
-                return Some(frame.reason.to_string());
-            }
-        }
-        None
-    };
-    timeout(DEADLINE, reading).await.unwrap()
-}
-
-async fn until(peer: &Peer, holds: impl Fn(&Counts) -> bool) -> Counts {
-    let deadline = Instant::now() + DEADLINE;
-    loop {
-        let counts = peer.counts();
-        if holds(&counts) {
-            return counts;
-        }
-        assert!(Instant::now() < deadline, "still {counts:?}");
-        sleep(Duration::from_millis(5)).await;
     }
 }
 

@@ -11,4 +11,5 @@ mod node;
 mod packages;
 mod parts;
 mod relay;
+mod script;
 mod support;

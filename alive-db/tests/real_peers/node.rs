@@ -1,29 +1,19 @@
 //! A GUN peer in a process of Node.js: [`Node`].
 
 use std::{
-    io::{BufRead, BufReader, Write},
-    process::{Child, ChildStdin, Command, Stdio},
-    sync::mpsc::{Receiver, channel},
     thread,
     time::{Duration, Instant},
 };
 
 use serde_json::{Value, json};
 
-use crate::packages;
-
-/// A peer that says nothing for so long is stuck.
-const DEADLINE: Duration = Duration::from_secs(40);
+use crate::script::{DEADLINE, Script};
 
 /// A peer that does what it is told; it ends when this is dropped.
 #[derive(Debug)]
 pub(crate) struct Node {
-    child: Child,
-    input: Option<ChildStdin>,
-    lines: Receiver<Value>,
-    next: u64,
+    script: Script,
     pub(crate) port: u64,
-    _folder: tempfile::TempDir,
 }
 
 impl Node {
@@ -41,43 +31,14 @@ impl Node {
     }
 
     fn start(args: &[&str]) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let mut command = Command::new("node");
-        command.arg("peer.mjs").args(args).arg(folder.path().join("data"));
-        command.current_dir(packages::ready()).stdin(Stdio::piped()).stdout(Stdio::piped());
-        let mut child = command.stderr(Stdio::null()).spawn().unwrap();
-        let (input, output) = (child.stdin.take(), child.stdout.take().unwrap());
-        let (sender, lines) = channel();
-        thread::spawn(move || {
-            for line in BufReader::new(output).lines() {
-                let Ok(line) = line else { return };
-                // Whatever else a package prints is no answer.
-                let Ok(value) = serde_json::from_str(&line) else { continue };
-                if sender.send(value).is_err() {
-                    return;
-                }
-            }
-        });
-        let hello: Value = lines.recv_timeout(DEADLINE).unwrap();
-        let port = hello["port"].as_u64().unwrap_or(0);
-        Self { child, input, lines, next: 0, port, _folder: folder }
+        let script = Script::start("peer.mjs", args);
+        let port = script.hello()["port"].as_u64().unwrap_or(0);
+        Self { script, port }
     }
 
     /// Makes a call and gives what the peer answers.
-    pub(crate) fn call(&mut self, call: &str, mut job: Value) -> Value {
-        self.next += 1;
-        job["id"] = json!(self.next);
-        job["call"] = json!(call);
-        writeln!(self.input.as_mut().unwrap(), "{job}").unwrap();
-        let deadline = Instant::now() + DEADLINE;
-        loop {
-            let left = deadline.saturating_duration_since(Instant::now());
-            let answer = self.lines.recv_timeout(left);
-            let answer = answer.unwrap_or_else(|error| panic!("{error} waiting for {job}"));
-            if answer["id"] == job["id"] {
-                return answer;
-            }
-        }
+    pub(crate) fn call(&mut self, call: &str, job: Value) -> Value {
+        self.script.call(call, job)
     }
 
     pub(crate) fn put(&mut self, path: &[&str], value: &Value) -> Value {
@@ -112,13 +73,5 @@ impl Node {
             assert!(Instant::now() < deadline, "still {value}");
             thread::sleep(Duration::from_millis(20));
         }
-    }
-}
-
-impl Drop for Node {
-    fn drop(&mut self) {
-        drop(self.input.take());
-        let _ended = self.child.kill();
-        let _status = self.child.wait();
     }
 }

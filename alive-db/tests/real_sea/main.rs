@@ -14,3 +14,5 @@ mod users;
 mod node;
 #[path = "../real_peers/packages.rs"]
 mod packages;
+#[path = "../real_peers/script.rs"]
+mod script;
