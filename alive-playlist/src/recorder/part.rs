@@ -54,7 +54,7 @@ impl RecordedPart {
         })
     }
 
-    /// The name of its file in the list's own folder, see [`RecordedSegment::file_name`].
+    /// The name of its file in the list's own folder, see [`RecordedSegment::file_name`](super::RecordedSegment::file_name).
     pub fn file_name(&self) -> Option<&str> {
         file_name(&self.uri)
     }

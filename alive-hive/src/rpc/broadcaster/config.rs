@@ -16,13 +16,15 @@ pub enum Confirm {
     Seen,
 }
 
-/// Settings of a [`HiveBroadcaster`].
+/// Settings of a [`HiveBroadcaster`](super::HiveBroadcaster).
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct BroadcasterConfig {
     /// How certain it must be that a transaction stays before a submission is done.
     pub confirm: Confirm,
     /// The id of the custom operations of [`Broadcaster::broadcast`], at most 32 bytes.
+    ///
+    /// [`Broadcaster::broadcast`]: alive_core::backend::Broadcaster::broadcast
     pub custom_json_id: Box<str>,
     /// How long a transaction is valid, in seconds of the chain's own time; a node keeps it waiting for an hour at
     /// most. Source: `spec/hive.md`, section 4.3.
