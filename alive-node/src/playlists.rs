@@ -64,7 +64,8 @@ pub enum PlaylistError {
     /// There is no such stream.
     #[error("there is no stream {0}")]
     NoStream(StreamId),
-    /// The list was dropped again and again while it was made; there are too many others.
+    /// There was no room to make the list in, or it was dropped again and again while somebody waited for its next segment:
+    /// there are too many others.
     #[error("too many lists are asked for")]
     Overloaded,
     /// The store failed.
@@ -187,7 +188,7 @@ impl Playlists {
         Self(Arc::new(Shared {
             forms: text::forms(config.max_form_bytes),
             renders: Arc::new(Semaphore::new(Self::RENDERS)),
-            making: Arc::new(Semaphore::new(config.max_lists.min(Semaphore::MAX_PERMITS))),
+            making: Arc::new(Semaphore::new(config.max_lists.clamp(1, Semaphore::MAX_PERMITS))),
             store,
             live,
             resolver,

@@ -15,7 +15,8 @@ pub struct PlaylistConfig {
     pub patience: Duration,
     /// How long the first request for a stream waits for its chunks and its live segments.
     pub first_wait: Duration,
-    /// How many lists are kept ready; twice as many while all of them are waited for.
+    /// How many lists are kept ready, at least one; twice as many while all of them are waited for. No more are made beside
+    /// each other.
     pub max_lists: usize,
     /// How much memory they may take together, in bytes.
     pub max_bytes: usize,

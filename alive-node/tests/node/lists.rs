@@ -246,13 +246,26 @@ async fn lists_that_nobody_asks_for_make_room() {
     }
 }
 
-#[tokio::test]
-async fn a_list_that_is_being_made_does_not_make_room_for_others() {
+/// A node whose storage takes everything and gives nothing back.
+async fn over_a_storage_that_hangs(lists: PlaylistConfig) -> Bench {
     let storage = MemoryStorage::default();
     let hangs = Flaky::new(storage.clone(), |_: Call| Fault::Hang);
+    Bench::over(config().playlists(lists), storage, SharedStorage::new(hangs), |b| b).await
+}
+
+#[tokio::test]
+async fn room_for_no_list_is_room_for_one() {
+    let mut config = config();
+    config.playlists.max_lists = 0;
+    let mut bench = Bench::with(config).await;
+    bench.block(&[configure()]).await;
+    assert_eq!(bench.get(LIST).await.status, 200);
+}
+
+#[tokio::test]
+async fn a_list_that_is_being_made_does_not_make_room_for_others() {
     let lists = PlaylistConfig::default().max_lists(2).first_wait(Duration::from_millis(300));
-    let config = config().playlists(lists);
-    let mut bench = Bench::over(config, storage, SharedStorage::new(hangs), |b| b).await;
+    let mut bench = over_a_storage_that_hangs(lists).await;
     let chunk = bench.chunk(&segments(0..1)).await;
     let others = (0..5).map(|n| format!(r#"{{"op":2,"link":"s{n}"}}"#));
     let payloads: Vec<_> = [configure(), push(0, chunk)].into_iter().chain(others).collect();
@@ -270,11 +283,8 @@ async fn a_list_that_is_being_made_does_not_make_room_for_others() {
 
 #[tokio::test]
 async fn who_asks_for_more_lists_at_once_than_there_may_be_gets_them_all() {
-    let storage = MemoryStorage::default();
-    let hangs = Flaky::new(storage.clone(), |_: Call| Fault::Hang);
     let lists = PlaylistConfig::default().max_lists(2).first_wait(Duration::from_millis(300));
-    let config = config().playlists(lists);
-    let mut bench = Bench::over(config, storage, SharedStorage::new(hangs), |b| b).await;
+    let mut bench = over_a_storage_that_hangs(lists).await;
     let chunk = bench.chunk(&segments(0..1)).await;
     let streams: Vec<_> = (0..8).map(|n| format!("s{n}")).collect();
     let payloads = streams.iter().flat_map(|link| {
@@ -312,10 +322,8 @@ async fn a_list_whose_next_segment_is_waited_for_does_not_make_room_for_others()
 
 #[tokio::test]
 async fn a_storage_that_hangs_keeps_no_viewer_waiting() {
-    let storage = MemoryStorage::default();
-    let hangs = Flaky::new(storage.clone(), |_: Call| Fault::Hang);
-    let config = config().playlists(PlaylistConfig::default().first_wait(Duration::from_millis(1)));
-    let mut bench = Bench::over(config, storage, SharedStorage::new(hangs), |b| b).await;
+    let lists = PlaylistConfig::default().first_wait(Duration::from_millis(1));
+    let mut bench = over_a_storage_that_hangs(lists).await;
     let all: Vec<Segment> = segments(0..3);
     let chunk = bench.chunk(&all[1..2]).await;
     bench.block(&[configure(), push_segment(0, &all[0]), push(1, chunk)]).await;
